@@ -1,0 +1,1 @@
+"""The language model: corpus, teacher, adaptation to gain-cell attention, golden vectors."""

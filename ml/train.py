@@ -1,0 +1,120 @@
+"""Train the teacher: a small GPT-2 with softmax attention, on public-domain text.
+
+Progress is saved in build/teacher; Ctrl-C saves too, and the same command continues.
+"""
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve a shared machine
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ml import corpus, tokenizer
+from ml.checkpoint import save_tensors
+from ml.cli import run_command
+from ml.files import write_atomically
+from ml.model import LanguageModel, ModelConfig, next_token_loss
+from ml.perplexity import mean_loss, texts_of
+from ml.provenance import describe
+from ml.training import Run, Settings, fit, sample_batch, write_log
+
+TEACHER = Path(__file__).parent / "checkpoints" / "teacher.safetensors"
+VALIDATION_TEXTS = 128
+
+
+def load_tokens(cache: Path) -> dict[str, Tensor]:
+    """Token ids of every split, from the cached corpus and the shipped tokenizer."""
+    text, bpe = corpus.load(cache), tokenizer.load()
+    parts = {name: tokenizer.encode(bpe, part) for name, part in vars(text).items()}
+    return {name: torch.from_numpy(ids.astype(np.int32)) for name, ids in parts.items()}
+
+
+def train(
+    model: LanguageModel, tokens: dict[str, Tensor], settings: Settings, folder: Path
+) -> Run:
+    """Train ``model``, or continue what ``folder`` holds. Raises KeyboardInterrupt on Ctrl-C."""
+    context = model.config.context
+    run = Run(model, settings, folder / "state.safetensors")
+    if run.resume():
+        print(f"continue at step {run.progress.step} of {settings.steps}", flush=True)
+    texts = texts_of(tokens["validation"], context, VALIDATION_TEXTS)
+
+    def loss_of(ids: Tensor, _step: int) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(ids[:, :-1])
+        return next_token_loss(logits.float(), ids[:, 1:])
+
+    def report(record: dict[str, Any]) -> None:
+        seen = record["step"] * settings.batch * context
+        rate = seen / max(run.progress.seconds, 1e-9)
+        write_log(folder / "log.jsonl", record | {"tokens": seen})
+        print(
+            f"step {record['step']:6d}/{settings.steps}  tokens {seen / 1e6:6.2f} M"
+            f"  train {record['train_loss']:.4f}  validation {record['validation_loss']:.4f}"
+            f"  {rate:7.0f} tokens/s",
+            flush=True,
+        )
+
+    fit(
+        run,
+        loss_of,
+        lambda step: sample_batch(tokens["train"], context, settings, step),
+        lambda: mean_loss(model, texts),
+        report,
+    )
+    return run
+
+
+def export(run: Run, model: LanguageModel, corpus_digest: str, out: Path, folder: Path) -> None:
+    """Write the best weights in half precision, and run.json that says how they came about."""
+    record = {
+        "model": asdict(model.config),
+        "settings": asdict(run.settings),
+        "progress": asdict(run.progress),
+        "tokens_seen": run.progress.step * run.settings.batch * model.config.context,
+        "corpus_sha256": corpus_digest,
+        **describe(),
+    }
+    half = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    save_tensors(out, half, {"kind": "teacher", "run": record})
+    write_atomically(folder / "run.json", json.dumps(record, indent=2).encode())
+    print(f"wrote {out}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line of the teacher's training."""
+    parser = argparse.ArgumentParser(prog="ml.train", description=__doc__)
+    parser.add_argument("--steps", type=int, default=4500, help="optimiser steps")
+    parser.add_argument("--batch", type=int, default=16, help="texts of 256 tokens per step")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
+    parser.add_argument("--cache", type=Path, default=corpus.CACHE, help="cached text")
+    parser.add_argument("--folder", type=Path, default=Path("build/teacher"), help="run state")
+    parser.add_argument("--out", type=Path, default=TEACHER, help="checkpoint to write")
+    options = parser.parse_args(argv)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    settings = Settings(
+        steps=options.steps,
+        batch=options.batch,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+    )
+    tokens = load_tokens(options.cache)
+    generator = torch.Generator().manual_seed(settings.seed)
+    model = LanguageModel(ModelConfig()).initialise(generator)
+    run = train(model, tokens, settings, options.folder)
+    export(run, model, corpus.load(options.cache).digest(), options.out, options.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
