@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from ml.errors import CheckpointError
+from analog_models.errors import ArtefactError
 from ml.files import write_atomically
 
 
@@ -21,41 +21,41 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) 
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the ``about`` of a file. Raises CheckpointError.
+    """The tensors and the ``about`` of a file. Raises ArtefactError.
 
     A missing, truncated or damaged file and a value that is not finite are refused.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+        raise ArtefactError(f"{path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("about", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged or truncated safetensors ({error})") from error
+        raise ArtefactError(f"{path}: damaged or truncated safetensors ({error})") from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise CheckpointError(f"{path}: tensor {name} holds a value that is not finite")
+            raise ArtefactError(f"{path}: tensor {name} holds a value that is not finite")
     return tensors, about
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Put ``tensors`` into ``module``. Raises CheckpointError on a missing name or a wrong shape.
+    """Put ``tensors`` into ``module``. Raises ArtefactError on a missing name or a wrong shape.
 
     Stored half precision becomes the module's own precision.
     """
     for name, own in module.state_dict().items():
         if name not in tensors:
-            raise CheckpointError(f"{path}: tensor {name} is missing")
+            raise ArtefactError(f"{path}: tensor {name} is missing")
         if own.shape != tensors[name].shape:
             got, wanted = tuple(tensors[name].shape), tuple(own.shape)
-            raise CheckpointError(f"{path}: tensor {name} has shape {got}, expected {wanted}")
+            raise ArtefactError(f"{path}: tensor {name} has shape {got}, expected {wanted}")
     module.load_state_dict({name: tensors[name] for name in module.state_dict()})
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file. Raises CheckpointError when it is missing."""
+    """SHA-256 of a file. Raises ArtefactError when it is missing."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ArtefactError(f"{path}: cannot be read ({error.strerror})") from error

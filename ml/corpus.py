@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.cli import run_command
+from analog_models.errors import run_command
 from ml.files import write_atomically
 from ml.sources import SOURCES, Source
 

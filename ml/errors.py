@@ -1,16 +1,15 @@
 """Errors of the language-model package: each message is one line that names the thing."""
 
-class GaincellError(Exception):
-    "temporary"
+from analog_models.errors import GaincellError
 
 
 class CorpusError(GaincellError):
-    """A text source cannot be fetched, or is not what it was."""
-
-
-class CheckpointError(GaincellError):
-    """A checkpoint or golden file is missing, truncated, not finite or of another hardware."""
+    """A text source or the tokenizer cannot be had, or is not what it was."""
 
 
 class SettingError(GaincellError):
     """A setting of a command lies outside its allowed range."""
+
+
+class TrainingError(GaincellError):
+    """A training run that cannot go on."""

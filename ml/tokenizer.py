@@ -9,7 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from ml import corpus
-from ml.cli import run_command
+from analog_models.errors import run_command
 from ml.errors import CorpusError
 from ml.files import write_atomically
 

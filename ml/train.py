@@ -18,14 +18,14 @@ from torch import Tensor
 
 from ml import corpus, tokenizer
 from ml.checkpoint import save_tensors
-from ml.cli import run_command
+from analog_models.errors import run_command
 from ml.files import write_atomically
 from ml.model import LanguageModel, ModelConfig, next_token_loss
 from ml.perplexity import mean_loss, texts_of
 from ml.provenance import describe
+from ml.shipped import TEACHER
 from ml.training import Run, Settings, fit, sample_batch, write_log
 
-TEACHER = Path(__file__).parent / "checkpoints" / "teacher.safetensors"
 VALIDATION_TEXTS = 128
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from ml.checkpoint import load_tensors, save_tensors
-from ml.errors import CheckpointError, SettingError
+from analog_models.errors import ArtefactError
+from ml.errors import SettingError, TrainingError
 
 SCALER_RATE_FACTOR = 4.0  # scalers learn faster than weights: few, and far from their place
 
@@ -101,7 +102,7 @@ class Run:
         save_tensors(self.state_file, tensors, about)
 
     def resume(self) -> bool:
-        """Take up the state file, if there is one. Raises CheckpointError, SettingError."""
+        """Take up the state file, if there is one. Raises ArtefactError, SettingError."""
         if not self.state_file.exists():
             return False
         tensors, about = load_tensors(self.state_file)
@@ -114,7 +115,7 @@ class Run:
         try:
             self.module.load_state_dict(parts["model"])
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{self.state_file}: holds another model") from error
+            raise ArtefactError(f"{self.state_file}: holds another model") from error
         self.best = parts["best"]
         for name, parameter in self.module.named_parameters():
             kinds = ("step", "exp_avg", "exp_avg_sq")
@@ -160,7 +161,7 @@ def fit(
 
     ``loss_of(ids, step)`` is the loss of a batch, ``sample(step)`` the batch, ``validate()`` the
     loss that decides which weights are best, ``report`` gets a record at each validation. Raises
-    KeyboardInterrupt after Ctrl-C, with the state saved, and CheckpointError on a loss that is
+    KeyboardInterrupt after Ctrl-C, with the state saved, and TrainingError on a loss that is
     not finite.
     """
     settings, progress, parameters = run.settings, run.progress, list(run.module.parameters())
@@ -174,7 +175,7 @@ def fit(
             run.optimiser.zero_grad(set_to_none=True)
             loss = loss_of(sample(progress.step), progress.step)
             if not bool(torch.isfinite(loss)):
-                raise CheckpointError(f"step {progress.step}: the loss is not finite")
+                raise TrainingError(f"step {progress.step}: the loss is not finite")
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             run.optimiser.step()

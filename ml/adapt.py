@@ -1,0 +1,239 @@
+"""Adapt the teacher to gain-cell attention, in the stages of Leroux et al. 2025.
+
+init       the linear hardware model, mapped by statistics
+layerwise  its attention learns the teacher's, layer by layer
+linear     it learns the teacher's next-token distribution
+matched    the cubic cell, its scalers moved to the linear model's statistics
+cubic      it learns the teacher's distribution again
+
+Each finished stage is a file in build/adapt; Ctrl-C saves the running one, and the same command
+continues.
+"""
+
+import argparse
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve a shared machine
+
+import torch
+from torch import Tensor
+
+from analog_models.errors import run_command
+from analog_models.physics import causal_attention
+from analog_models.spec import HardwareSpec, load_preset
+from ml import corpus
+from ml.checkpoint import load_tensors, load_weights, save_tensors, sha256
+from ml.files import write_atomically
+from ml.hardware_attention import attention_layers, fold, on_hardware
+from ml.initialise import initialise
+from ml.losses import distillation_loss, layer_wise_loss
+from ml.matching import match, measure
+from ml.model import LanguageModel
+from ml.perplexity import mean_loss, texts_of
+from ml.provenance import describe
+from ml.shipped import ADAPTED, TEACHER, load_teacher
+from ml.surrogate import SurrogateOps
+from ml.train import load_tokens
+from ml.training import Run, Settings, fit, sample_batch, write_log
+
+VALIDATION_TEXTS = 64
+CALIBRATION_TEXTS = 32
+TRAINED_STAGES = ("layerwise", "linear", "cubic")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What every stage shares."""
+
+    teacher: LanguageModel
+    spec: HardwareSpec
+    tokens: dict[str, Tensor]
+    settings: dict[str, Settings]  # of each trained stage
+    folder: Path
+    compiled: bool = False  # attention by torch.compile, which needs a C++ compiler
+
+    def student(self, spec: HardwareSpec) -> LanguageModel:
+        """A scaled hardware model for training, weights still to be set."""
+        config = self.teacher.config
+        model = LanguageModel(config, on_hardware(spec, SurrogateOps(), scaled=True))
+        if self.compiled:
+            attend = torch.compile(causal_attention, dynamic=False)
+            for layer in attention_layers(model):
+                layer.attend = attend
+        return model
+
+    def stage_file(self, name: str) -> Path:
+        """Where the finished stage ``name`` lies."""
+        return self.folder / f"{name}.safetensors"
+
+    def calibration(self) -> Tensor:
+        """Texts [CALIBRATION_TEXTS, T] of the training split, for statistics."""
+        return texts_of(self.tokens["train"], self.teacher.config.context, CALIBRATION_TEXTS)[:, :-1]
+
+
+def load_stage(work: Adaptation, name: str, spec: HardwareSpec) -> LanguageModel:
+    """The student as stage ``name`` left it, on the cell of ``spec``. Raises ArtefactError."""
+    model = work.student(spec)
+    tensors, _ = load_tensors(work.stage_file(name))
+    load_weights(model, tensors, work.stage_file(name))
+    return model
+
+
+def save_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
+    """Write the finished stage ``name``."""
+    save_tensors(work.stage_file(name), model.state_dict(), {"kind": "stage", "stage": name})
+
+
+def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
+    """Train ``model`` as stage ``name``, or continue it; keeps the weights best in validation."""
+    settings, context = work.settings[name], work.teacher.config.context
+    layer_wise = name == "layerwise"
+    for parameter_name, parameter in model.named_parameters():
+        parameter.requires_grad_(not layer_wise or ".attention." in parameter_name)
+    run = Run(model, settings, work.folder / f"{name}.state.safetensors")
+    if run.resume():
+        print(f"{name}: continue at step {run.progress.step} of {settings.steps}", flush=True)
+    texts = texts_of(work.tokens["validation"], context, VALIDATION_TEXTS)
+
+    def loss_of(ids: Tensor, _step: int) -> Tensor:
+        if layer_wise:
+            return layer_wise_loss(model, work.teacher, ids[:, :-1])
+        return distillation_loss(model, work.teacher, ids)
+
+    def report(record: dict[str, Any]) -> None:
+        seen = record["step"] * settings.batch * context
+        rate = seen / max(run.progress.seconds, 1e-9)
+        write_log(work.folder / "log.jsonl", record | {"stage": name, "tokens": seen})
+        print(
+            f"{name:10} step {record['step']:5d}/{settings.steps}  loss {record['train_loss']:.4f}"
+            f"  validation perplexity {math.exp(record['validation_loss']):8.2f}"
+            f"  {rate:6.0f} tokens/s",
+            flush=True,
+        )
+
+    fit(
+        run,
+        loss_of,
+        lambda step: sample_batch(work.tokens["train"], context, settings, step),
+        lambda: mean_loss(model, texts),
+        report,
+    )
+    save_stage(work, name, model)
+    run.state_file.unlink()
+
+
+def stage_init(work: Adaptation) -> LanguageModel:
+    """The linear hardware model, mapped by statistics."""
+    model = work.student(work.spec.linearised())
+    initialise(model, work.teacher, work.calibration())
+    return model
+
+
+def stage_matched(work: Adaptation) -> LanguageModel:
+    """The cubic model, its scalers matched to the statistics of the linear one."""
+    ids = work.calibration()
+    target = measure(load_stage(work, "linear", work.spec.linearised()), ids)
+    model = load_stage(work, "linear", work.spec)
+    errors = match(model, target, ids)
+    print(f"matched    {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}")
+    return model
+
+
+def adapt(work: Adaptation) -> LanguageModel:
+    """Run all stages that are not finished; the adapted model, scalers not folded."""
+    linear = work.spec.linearised()
+    makers: dict[str, Callable[[], LanguageModel]] = {
+        "init": lambda: stage_init(work),
+        "layerwise": lambda: load_stage(work, "init", linear),
+        "linear": lambda: load_stage(work, "layerwise", linear),
+        "matched": lambda: stage_matched(work),
+        "cubic": lambda: load_stage(work, "matched", work.spec),
+    }
+    for name, make in makers.items():
+        if work.stage_file(name).exists():
+            continue
+        if name in TRAINED_STAGES:
+            train_stage(work, name, make())
+        else:
+            save_stage(work, name, make())
+    return load_stage(work, "cubic", work.spec)
+
+
+def export(work: Adaptation, model: LanguageModel, out: Path, teacher_sha256: str) -> None:
+    """Fold the scalers and write the checkpoint in half precision, and its description as JSON."""
+    context = work.teacher.config.context
+    record = {
+        "model": asdict(model.config),
+        "settings": {name: asdict(settings) for name, settings in work.settings.items()},
+        "tokens_seen": {n: s.steps * s.batch * context for n, s in work.settings.items()},
+        "teacher_sha256": teacher_sha256,
+        **describe(),
+    }
+    about = {"kind": "adapted", "spec_hash": work.spec.hash, "preset": work.spec.name}
+    half = {name: tensor.half() for name, tensor in fold(model).state_dict().items()}
+    save_tensors(out, half, about | {"run": record})
+    described = about | {"sha256": sha256(out), "run": record}
+    write_atomically(out.with_suffix(".json"), (json.dumps(described, indent=2) + "\n").encode())
+    print(f"wrote {out}")
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="ml.adapt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", default="leroux2025", help="hardware specification")
+    parser.add_argument("--layerwise-steps", type=int, default=150)
+    parser.add_argument("--linear-steps", type=int, default=300)
+    parser.add_argument("--cubic-steps", type=int, default=600)
+    parser.add_argument("--batch", type=int, default=16, help="texts of 256 tokens per step")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
+    parser.add_argument("--compile", action="store_true", help="faster; needs a C++ compiler")
+    parser.add_argument("--cache", type=Path, default=corpus.CACHE, help="cached text")
+    parser.add_argument("--teacher", type=Path, default=TEACHER, help="teacher checkpoint")
+    parser.add_argument("--folder", type=Path, default=Path("build/adapt"), help="run state")
+    parser.add_argument("--out", type=Path, default=ADAPTED, help="checkpoint to write")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line of the adaptation."""
+    options = parse(argv)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.compile:
+        warnings.filterwarnings("ignore", message="Dynamo detected a call to a")
+    teacher = load_teacher(options.teacher)
+    settings = {
+        name: Settings(
+            steps=getattr(options, f"{name}_steps"),
+            batch=options.batch,
+            learning_rate=options.learning_rate,
+            warmup_steps=20,
+            decay_fraction=0.6,
+            weight_decay=0.0,
+            seed=options.seed + i,
+            validate_every=50,
+            save_every=50,
+        )
+        for i, name in enumerate(TRAINED_STAGES)
+    }
+    spec = load_preset(options.preset)
+    work = Adaptation(
+        teacher, spec, load_tokens(options.cache), settings, options.folder, options.compile
+    )
+    export(work, adapt(work), options.out, sha256(options.teacher))
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,134 @@
+"""Attention on gain-cell arrays: quantised codes in, counted pulses out.
+
+The projections give q, k and v as codes before rounding, and take the output codes of the head.
+While a model adapts, scalers stand between: code = full scale * (scale * x + offset), and
+output = scale * (count / full count) + offset, one pair per channel. Afterwards they fold into the
+projections, so that the shipped model is two plain layers around the hardware.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from analog_models.physics import EXACT, Ops, causal_attention
+from analog_models.spec import HardwareSpec
+from ml.model import LanguageModel, ModelConfig, join_heads, split_heads
+
+SIGNALS = ("q", "k", "v", "out")
+
+
+class Codes(NamedTuple):
+    """Codes of one layer, whole numbers in float tensors: q, k, v, out [B, H, T, D]."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    out: Tensor
+
+
+class Scalers(nn.Module):
+    """Scale and offset of q, k, v and the output: [4, H, D], in units of full scale.
+
+    They start as the naive map: q as it is, k and v around the middle of their range.
+    """
+
+    def __init__(self, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(4, heads, head_dim))
+        middle = torch.tensor([0.0, 0.5, 0.5, 0.0])
+        self.offset = nn.Parameter(middle[:, None, None].repeat(1, heads, head_dim))
+
+    def apply_to(self, signal: str, x: Tensor) -> Tensor:
+        """[B, H, T, D] -> scale * x + offset."""
+        i = SIGNALS.index(signal)
+        return self.scale[i, :, None] * x + self.offset[i, :, None]
+
+
+class GainCellAttention(nn.Module):
+    """One layer of attention heads on the hardware of ``spec``.
+
+    ``ops`` is EXACT for the hardware as it is, SurrogateOps for training; without ``scaled`` the
+    projections alone give the codes. ``attend`` may be replaced by a compiled causal_attention.
+    """
+
+    def __init__(
+        self, config: ModelConfig, spec: HardwareSpec, ops: Ops = EXACT, scaled: bool = False
+    ) -> None:
+        super().__init__()
+        self.heads, self.spec, self.ops = config.heads, spec, ops
+        self.attend = causal_attention
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.proj = nn.Linear(config.width, config.width)
+        self.scalers = Scalers(config.heads, config.head_dim) if scaled else None
+
+    def full_scale(self) -> dict[str, int]:
+        """Largest code of each signal, per sub-tile for the output."""
+        levels = self.spec.levels
+        return {"q": levels.q_max, "k": levels.kv_max, "v": levels.kv_max, "out": levels.count_max}
+
+    def signals(self, x: Tensor) -> dict[str, Tensor]:
+        """q, k and v before rounding, in codes: [B, T, C] -> three of [B, H, T, D]."""
+        parts = [split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1)]
+        named = dict(zip(SIGNALS, parts, strict=False))
+        if self.scalers is None:
+            return named
+        full = self.full_scale()
+        return {name: full[name] * self.scalers.apply_to(name, x) for name, x in named.items()}
+
+    def codes(self, x: Tensor) -> Codes:
+        """Codes in and out of the hardware for [B, T, C], texts that start with it flushed."""
+        full = self.full_scale()
+        q, k, v = (
+            self.ops.clip(self.ops.quantise(signal), 0, full[name])
+            for name, signal in self.signals(x).items()
+        )
+        return Codes(q, k, v, self.attend(self.spec, q, k, v, self.ops))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, C] -> [B, T, C]."""
+        out = self.codes(x).out
+        if self.scalers is not None:
+            out = self.scalers.apply_to("out", out / self.full_scale()["out"])
+        return self.proj(join_heads(out))
+
+    @torch.no_grad()
+    def folded(self, config: ModelConfig) -> "GainCellAttention":
+        """The same attention without scalers: they move into the weights of the projections."""
+        assert self.scalers is not None
+        plain = GainCellAttention(config, self.spec, self.ops)
+        full = torch.tensor([float(self.full_scale()[name]) for name in SIGNALS[:3]])
+        scale, offset = self.scalers.scale.double(), self.scalers.offset.double()
+        code_scale = (full[:, None, None] * scale[:3]).flatten()
+        code_offset = (full[:, None, None] * offset[:3]).flatten()
+        plain.qkv.weight.copy_(code_scale[:, None] * self.qkv.weight)
+        plain.qkv.bias.copy_(code_scale * self.qkv.bias + code_offset)
+        out_scale = scale[3].flatten() / self.full_scale()["out"]
+        plain.proj.weight.copy_(self.proj.weight * out_scale)
+        plain.proj.bias.copy_(self.proj.bias + self.proj.weight.double() @ offset[3].flatten())
+        return plain
+
+
+def attention_layers(model: LanguageModel) -> list[GainCellAttention]:
+    """The hardware attention of every layer."""
+    layers = [block.attention for block in model.blocks]
+    return [layer for layer in layers if isinstance(layer, GainCellAttention)]
+
+
+def on_hardware(
+    spec: HardwareSpec, ops: Ops = EXACT, scaled: bool = False
+) -> Callable[[ModelConfig], GainCellAttention]:
+    """What LanguageModel takes as ``attention`` to run on the hardware of ``spec``."""
+    return lambda config: GainCellAttention(config, spec, ops, scaled)
+
+
+def fold(model: LanguageModel) -> LanguageModel:
+    """A copy of an adapted model whose scalers are folded into its projections."""
+    layers = attention_layers(model)
+    plain = LanguageModel(model.config, on_hardware(layers[0].spec, layers[0].ops))
+    state = {n: t for n, t in model.state_dict().items() if "scalers" not in n}
+    plain.load_state_dict(state)
+    for block, layer in zip(plain.blocks, layers, strict=True):
+        block.attention = layer.folded(model.config)
+    return plain

@@ -1,0 +1,46 @@
+"""The checkpoints that ship, and how to load them as models."""
+
+from pathlib import Path
+
+from analog_models.errors import ArtefactError
+from analog_models.physics import EXACT, Ops
+from analog_models.spec import HardwareSpec
+from ml.checkpoint import load_tensors, load_weights
+from ml.hardware_attention import on_hardware
+from ml.model import LanguageModel, ModelConfig
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+TEACHER = CHECKPOINTS / "teacher.safetensors"
+ADAPTED = CHECKPOINTS / "adapted.safetensors"
+
+
+def load_teacher(path: Path = TEACHER, config: ModelConfig | None = None) -> LanguageModel:
+    """The softmax teacher, single precision. Raises ArtefactError."""
+    tensors, about = load_tensors(path)
+    if about.get("kind") != "teacher":
+        raise ArtefactError(f"{path}: kind is {about.get('kind')!r}, expected 'teacher'")
+    model = LanguageModel(config or ModelConfig())
+    load_weights(model, tensors, path)
+    return model.requires_grad_(False)
+
+
+def load_adapted(
+    spec: HardwareSpec, path: Path = ADAPTED, config: ModelConfig | None = None, ops: Ops = EXACT
+) -> LanguageModel:
+    """The adapted model on the hardware of ``spec``, scalers folded, double precision.
+
+    Raises ArtefactError, also when the checkpoint was adapted to another specification.
+    """
+    tensors, about = load_tensors(path)
+    if about.get("kind") != "adapted":
+        raise ArtefactError(f"{path}: kind is {about.get('kind')!r}, expected 'adapted'")
+    if about.get("spec_hash") != spec.hash:
+        raise ArtefactError(
+            f"{path}: adapted to specification {about.get('spec_hash')}, "
+            f"but {spec.name} is {spec.hash}"
+        )
+    model = LanguageModel(config or ModelConfig(), on_hardware(spec, ops)).double()
+    load_weights(model, tensors, path)
+    return model.requires_grad_(False)
+
+
