@@ -56,7 +56,7 @@ class FrontEnd:
         bits = self.spec.levels.kv_max.bit_length()
         codes = unpack_lanes(int(self._dut.write_code.value), self.spec.geometry.head_dim, bits)
         self.slot = int(self._dut.write_slot.value)
-        array.write(self.slot, codes.astype(np.float64), self.token)
+        array.write(self.slot, codes, self.token)
 
     async def _write_keys(self) -> None:
         strobe = FallingEdge(self._dut.strobe_k)
