@@ -1,0 +1,107 @@
+"""The golden head: one attention head fed token by token, integer codes in and out."""
+
+from typing import Any, NamedTuple
+
+import numpy
+from array_api_compat import array_namespace
+
+from analog_models.array import GainCellArray
+from analog_models.errors import CodeError
+from analog_models.physics import (
+    Array,
+    charge_to_pulse,
+    check_codes,
+    count_pulses,
+    row_charge,
+    score_charge,
+    signed_charge_to_pulse,
+)
+from analog_models.spec import HardwareSpec
+
+__all__ = ["GoldenHead", "TokenTrace"]
+
+
+class TokenTrace(NamedTuple):
+    """What one token did in the head.
+
+    Attributes:
+        slot: slot of the window that the token was written to.
+        score: [slot] charge of each K column, in query codes times charge.
+        phi_ps: [slot] width of the activation pulses that reached the V array.
+        width_ps: [sub-tile, d] signed width of the output pulses.
+        counts: [sub-tile, d] signed counts.
+        out: [d] output codes, the sum of the counts over the sub-tiles.
+    """
+
+    slot: int
+    score: Array
+    phi_ps: Array
+    width_ps: Array
+    counts: Array
+    out: Array
+
+
+class GoldenHead:
+    """A whole head, its control plane modelled by a window pointer and a validity mask.
+
+    window_length: tokens that the window holds, 1 to `spec.geometry.window` (the default).
+    xp: numpy or torch. Raises `CodeError` for a window length out of range.
+    """
+
+    def __init__(
+        self, spec: HardwareSpec, window_length: int | None = None, xp: Any = numpy
+    ) -> None:
+        self.spec = spec
+        self._xp = xp
+        self.k_array = GainCellArray(spec, xp)
+        self.v_array = GainCellArray(spec, xp)
+        self._tokens = 0
+        self.flush(window_length)
+
+    def flush(self, window_length: int | None = None) -> None:
+        """Start a new sequence: no slot is valid and the pointer is at slot 0.
+
+        The cells keep their charge, which the validity mask hides.
+        """
+        longest = self.spec.geometry.window
+        self.window_length = longest if window_length is None else window_length
+        if not 1 <= self.window_length <= longest:
+            raise CodeError(f"window_length = {window_length}: allowed 1 to {longest}")
+        self._in_sequence = 0
+
+    def step(self, q: Array, k: Array, v: Array) -> TokenTrace:
+        """Take one token, codes [head_dim] each. Raises `CodeError` for a bad code or shape."""
+        q, k, v = (self._codes(x, name) for x, name in ((q, "q"), (k, "k"), (v, "v")))
+        slot = self._in_sequence % self.window_length
+        self.k_array.write(slot, k, self._tokens)
+        self.v_array.write(slot, v, self._tokens)
+        valid = self._xp.arange(self.spec.geometry.window) < min(
+            self._in_sequence + 1, self.window_length
+        )
+        trace = self._attend(slot, q, valid)
+        self._tokens += 1
+        self._in_sequence += 1
+        return trace
+
+    def run(self, q: Array, k: Array, v: Array) -> Array:
+        """Feed a stretch of tokens, codes [T, head_dim] each; output codes [T, head_dim]."""
+        outs = [self.step(*token).out for token in zip(q, k, v, strict=True)]
+        return self._xp.stack(outs)
+
+    def _attend(self, slot: int, q: Array, valid: Array) -> TokenTrace:
+        spec, k, v = self.spec, self.k_array, self.v_array
+        score = score_charge(q[None, :], k.constant, k.terms, k.leakage(self._tokens))
+        phi_ps = charge_to_pulse(spec, score) * valid
+        charge = row_charge(spec, phi_ps, v.constant, v.terms, v.leakage(self._tokens))
+        width_ps = signed_charge_to_pulse(spec, charge)[:, 0]
+        counts = count_pulses(spec, width_ps)
+        return TokenTrace(slot, score[0], phi_ps[0], width_ps, counts, counts.sum(0))
+
+    def _codes(self, codes: Array, name: str) -> Array:
+        levels = self.spec.levels.q if name == "q" else self.spec.levels.kv
+        if tuple(codes.shape) != (self.spec.geometry.head_dim,):
+            shape = tuple(codes.shape)
+            raise CodeError(f"{name} has shape {shape}: needs ({self.spec.geometry.head_dim},)")
+        check_codes(codes, levels, name)
+        xp = array_namespace(codes)
+        return xp.astype(codes, xp.float64)

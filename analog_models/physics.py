@@ -1,0 +1,231 @@
+"""The physics of one attention head as pure functions, the same for numpy and torch.
+
+Codes are whole numbers in float arrays. A charge is in units of the cell transfer f(x), for a query
+pulse counted in codes and for an activation pulse in ps, so that sums stay whole multiples of a
+grid (`spec.grid`) and are exact in float64. `Ops` is what a caller may exchange: training keeps
+these definitions and replaces only the gradients of rounding and clipping.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+from array_api_compat import array_namespace, device
+
+from analog_models.errors import CodeError
+from analog_models.spec import HardwareSpec
+
+__all__ = [
+    "EXACT",
+    "Array",
+    "ExactOps",
+    "Ops",
+    "causal_attention",
+    "cell_terms",
+    "charge_to_pulse",
+    "check_codes",
+    "count_pulses",
+    "leakage_factors",
+    "leakage_table",
+    "row_charge",
+    "score_charge",
+    "signed_charge_to_pulse",
+]
+
+Array = Any  # a numpy.ndarray or a torch.Tensor
+
+
+class Ops(Protocol):
+    """The operations whose gradient a training run may want to replace."""
+
+    def quantise(self, x: Array) -> Array:
+        """The whole number nearest to `x`, halves up: every quantiser of the hardware."""
+        ...
+
+    def snap(self, x: Array, step: float) -> Array:
+        """`x` on the arithmetic grid of the model, which is no part of the hardware."""
+        ...
+
+    def clip(self, x: Array, low: float, high: float) -> Array:
+        """`x` limited to `low` ... `high`: every saturation of the hardware."""
+        ...
+
+
+class ExactOps:
+    """The hardware as it is; with float64 arrays numpy and torch agree in every bit."""
+
+    def quantise(self, x: Array) -> Array:
+        return array_namespace(x).floor(x + 0.5)
+
+    def snap(self, x: Array, step: float) -> Array:
+        return array_namespace(x).round(x / step) * step
+
+    def clip(self, x: Array, low: float, high: float) -> Array:
+        return array_namespace(x).clip(x, low, high)
+
+
+EXACT = ExactOps()
+
+
+def cell_terms(spec: HardwareSpec, codes: Array, ops: Ops = EXACT) -> tuple[float, list[Array]]:
+    """Charge of freshly written cells by power of their deviation from the leakage asymptote.
+
+    codes: key or value codes, any shape. Returns the constant c_0 and, for i = 1 ..., arrays
+    c_i * x^i of that shape, each on the charge grid (Leroux et al. 2025, Methods: cell transfer).
+    """
+    step_v = spec.cell.v_supply_v / spec.levels.kv_max
+    deviation_v = codes * step_v - spec.leakage.asymptote_v
+    constant, *coefficients = spec.cell_polynomial
+    power, terms = 1.0, []
+    for c in coefficients:
+        power = power * deviation_v
+        terms.append(ops.snap(power * c, spec.grid.charge))
+    return round(constant / spec.grid.charge) * spec.grid.charge, terms
+
+
+@lru_cache(maxsize=8)
+def _leakage_table(spec: HardwareSpec) -> tuple[tuple[float, ...], ...]:
+    rate = spec.leakage.decay_per_token
+    whole = spec.leakage.convention == "whole_term"
+    return tuple(
+        tuple(
+            math.exp(-rate * age * (1 if whole else i)) for age in range(spec.geometry.window + 1)
+        )
+        for i in range(len(spec.cell_polynomial))
+    )
+
+
+def leakage_table(spec: HardwareSpec, like: Array) -> Array:
+    """Leakage factor of power i at each age, [power, age in tokens], up to a full window's age.
+
+    Computed once in Python, so that all array libraries see the same values. like: an array that
+    gives library, type and device.
+    """
+    xp = array_namespace(like)
+    return xp.asarray(_leakage_table(spec), dtype=like.dtype, device=device(like))
+
+
+def leakage_factors(table: Array, age: Array) -> Array:
+    """Leakage factors of slots of that age in tokens, [power, *age.shape].
+
+    Ages beyond the table's, which only slots outside the window have, count as its last.
+    """
+    return table[:, array_namespace(age).clip(age, 0, table.shape[1] - 1)]
+
+
+def score_charge(q: Array, constant: float, k_terms: Sequence[Array], leak: Array) -> Array:
+    """S_j = sum_d q_d f(K_jd): charge integrated on each K column, in query codes times charge.
+
+    q: [..., T, d] codes; k_terms: powers of [..., M, d]; leak: [power, ...] that broadcast
+    to [..., T, M]. Returns [..., T, M] (Leroux et al. 2025, Fig. 1: first dot product).
+    """
+    xp = array_namespace(q)
+    charge = leak[0] * (constant * xp.sum(q, axis=-1)[..., None])
+    for factor, term in zip(leak[1:], k_terms, strict=True):
+        charge = charge + factor * xp.matmul(q, xp.matrix_transpose(term))
+    return charge
+
+
+def charge_to_pulse(spec: HardwareSpec, charge: Array, ops: Ops = EXACT) -> Array:
+    """phi(S) = T_max * clamp(S / S_sat, 0, 1), the HardSigmoid: pulse widths in ps.
+
+    charge: what `score_charge` gives, any shape (Leroux et al. 2025, Eq. of the activation).
+    """
+    t_max = spec.converter.t_max_ps
+    scale = t_max / (spec.levels.q_max * spec.converter.s_sat)
+    return ops.snap(ops.clip(charge * scale, 0.0, t_max), spec.grid.t_ps)
+
+
+def row_charge(
+    spec: HardwareSpec,
+    phi_ps: Array,
+    constant: float,
+    v_terms: Sequence[Array],
+    leak: Array,
+    ops: Ops = EXACT,
+) -> Array:
+    """A_d = sum_j phi_j f(V_jd), summed inside each sub-tile, in ps times charge.
+
+    phi_ps: [..., T, M] pulse widths; v_terms: powers of [..., M, d]; leak: [power, ...] that
+    broadcast to phi_ps. M is a multiple of the sub-tile. Returns [..., sub-tile, T, d] (second dot product).
+    """
+    xp = array_namespace(phi_ps)
+    rows = spec.geometry.subtile
+
+    def by_subtile(pulses: Array) -> Array:  # [..., T, M] -> [..., sub-tile, T, row]
+        split = xp.reshape(pulses, (*pulses.shape[:-1], -1, rows))
+        return xp.moveaxis(split, -2, -3)
+
+    weighted = by_subtile(ops.snap(phi_ps * leak[0], spec.grid.pulse_ps))
+    charge = constant * xp.sum(weighted, axis=-1)[..., None]
+    for factor, term in zip(leak[1:], v_terms, strict=True):
+        weighted = by_subtile(ops.snap(phi_ps * factor, spec.grid.pulse_ps))
+        cells = xp.reshape(term, (*term.shape[:-2], -1, rows, term.shape[-1]))
+        charge = charge + xp.matmul(weighted, cells)
+    return charge
+
+
+def signed_charge_to_pulse(spec: HardwareSpec, charge: Array, ops: Ops = EXACT) -> Array:
+    """T_max * min(|A| / A_sat, 1) with the sign of A: signed pulse widths in ps, any shape."""
+    xp = array_namespace(charge)
+    t_max = spec.converter.t_max_ps
+    width = ops.snap(ops.clip(xp.abs(charge) / spec.converter.a_sat, 0.0, t_max), spec.grid.t_ps)
+    return xp.sign(charge) * width
+
+
+def count_pulses(spec: HardwareSpec, signed_width_ps: Array, ops: Ops = EXACT) -> Array:
+    """The counting rule: count = min(count_max, floor(w / T_clk + 1/2)), with the pulse's sign.
+
+    The converter starts its pulse half a clock before the first counting edge, and a pulse that
+    ends on an edge is counted there. Any shape.
+    """
+    xp = array_namespace(signed_width_ps)
+    width = xp.abs(signed_width_ps) / spec.schedule.t_clk_ps
+    count = ops.clip(ops.quantise(width), 0.0, spec.levels.count_max)
+    return xp.sign(signed_width_ps) * count
+
+
+def causal_attention(
+    spec: HardwareSpec, q: Array, k: Array, v: Array, ops: Ops = EXACT
+) -> Array:
+    """Output codes of a whole sequence that starts with an empty window, all tokens at once.
+
+    q, k, v: [..., T, d] codes with T at most the window. Returns [..., T, d], the sum over
+    sub-tiles of signed counts. Equal, code for code, to stepping `head.GoldenHead` when the arrays
+    are float64 and `ops` is `EXACT`. Raises `CodeError` for shapes that do not fit.
+    """
+    xp = array_namespace(q)
+    tokens, dim = q.shape[-2:]
+    geometry = spec.geometry
+    if not (q.shape == k.shape == v.shape and dim == geometry.head_dim):
+        shapes = [tuple(x.shape) for x in (q, k, v)]
+        raise CodeError(f"q, k, v have shapes {shapes}: need one shape [..., T, {geometry.head_dim}]")
+    if not 1 <= tokens <= geometry.window:
+        raise CodeError(f"sequence of {tokens} tokens: allowed 1 to {geometry.window}, the window")
+    spare = -tokens % geometry.subtile
+    if spare:
+        empty = xp.zeros((*k.shape[:-2], spare, dim), dtype=k.dtype, device=device(k))
+        k, v = xp.concat([k, empty], axis=-2), xp.concat([v, empty], axis=-2)
+    token = xp.arange(tokens, device=device(q))[:, None]
+    slot = xp.arange(tokens + spare, device=device(q))[None, :]
+    leak = leakage_factors(leakage_table(spec, like=q), token - slot)
+    constant, k_terms = cell_terms(spec, k, ops)
+    _, v_terms = cell_terms(spec, v, ops)
+    phi_ps = charge_to_pulse(spec, score_charge(q, constant, k_terms, leak), ops)
+    phi_ps = phi_ps * xp.astype(slot <= token, phi_ps.dtype)
+    charge = row_charge(spec, phi_ps, constant, v_terms, leak, ops)
+    counts = count_pulses(spec, signed_charge_to_pulse(spec, charge, ops), ops)
+    return xp.sum(counts, axis=-3)
+
+
+def check_codes(codes: Array, levels: int, name: str) -> None:
+    """Raise `CodeError` unless every entry is a whole number in 0 ... levels - 1."""
+    xp = array_namespace(codes)
+    good = (codes >= 0) & (codes <= levels - 1)
+    if not xp.isdtype(codes.dtype, "integral"):
+        good = good & (xp.floor(codes) == codes)
+    if not bool(xp.all(good)):
+        where = tuple(int(i[0]) for i in xp.nonzero(~good))
+        value = codes[where].item()
+        raise CodeError(f"{name}{list(where)} = {value}: allowed whole numbers 0 to {levels - 1}")
