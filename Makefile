@@ -14,6 +14,9 @@ SYNTH := .venv/.stamp-synth
 ML := .venv/.stamp-ml
 TEST := .venv/.stamp-test
 
+LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
+        lint-imports --no-logo && $(PY) -m pyright
+
 .DEFAULT_GOAL := help
 .PHONY: help sim verify bench verilog synth test test-all lint format train adapt evaluate golden clean distclean
 
@@ -57,16 +60,13 @@ golden: $(ML) ## write the golden vectors anew
 	@$(PY) -m ml.golden
 
 test: $(TEST) $(SIM) ## lint, then run the tests (without the slow ones)
-	@$(MAKE) --no-print-directory lint; lint=$$?; $(PY) -m pytest && exit $$lint
+	@$(LINT); lint=$$?; $(PY) -m pytest && exit $$lint
 
 test-all: $(TEST) $(SIM) ## lint, then run every test
-	@$(MAKE) --no-print-directory lint; lint=$$?; $(PY) -m pytest -m "" && exit $$lint
+	@$(LINT); lint=$$?; $(PY) -m pytest -m "" && exit $$lint
 
 lint: $(TEST) ## ruff, import-linter and pyright
-	@$(PY) -m ruff check --quiet
-	@$(PY) -m ruff format --check --quiet
-	@lint-imports
-	@$(PY) -m pyright
+	@$(LINT)
 
 format: $(TEST) ## let ruff rewrite the sources
 	@$(PY) -m ruff check --fix --quiet; $(PY) -m ruff format

@@ -120,8 +120,8 @@ install_icarus() {
 case $1 in
     core) say "Python packages into .venv (about 30 s)"; pip_install "" ;;
     synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]" ;;
-    ml) say "torch into .venv (about 60 s with the CPU build)"; pip_install "[ml]" ;;
-    test) say "torch, Yosys and the test tools into .venv (about 2 minutes)"; pip_install "[ml,synth,test]"
+    ml) say "torch into .venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
+    test) say "torch, Yosys and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,synth,test]"
         touch .venv/.stamp-ml .venv/.stamp-synth ;;
     icarus) install_icarus ;;
     *) die "unknown part '$1'" ;;
