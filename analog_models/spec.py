@@ -160,9 +160,13 @@ class Grid(_Group):
 
 
 class Schedule(_Group):
-    """Phases of one token in their order, in cycles of the control block's clock."""
+    """Phases of one token in their order, in cycles of the control block's clock.
+
+    `dac_guard`: cycles for which the DACs hold a code before and after its write strobe.
+    """
 
     t_clk_ps: Annotated[int, Field(ge=2, le=10**6)] = _unit("ps")
+    dac_guard: Cycles = _unit("cycles")
     write_k: Cycles = _unit("cycles")
     write_v: Cycles = _unit("cycles")
     reset: Cycles = _unit("cycles")
@@ -172,14 +176,19 @@ class Schedule(_Group):
     read_out: Cycles = _unit("cycles")
 
     @property
-    def phases(self) -> dict[str, int]:
-        """Name of each phase and its duration in cycles, in the order of their time."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name != "t_clk_ps"}
+    def phases(self) -> dict[str, range]:
+        """Cycles of each phase, counted from the clock edge that accepts the token."""
+        phases, start = {}, 0
+        for name in type(self).model_fields:
+            if name not in ("t_clk_ps", "dac_guard"):
+                phases[name] = range(start, start + getattr(self, name))
+                start = phases[name].stop
+        return phases
 
     @property
     def latency(self) -> int:
-        """Cycles from accepting a token to its valid result."""
-        return sum(self.phases.values())
+        """Cycles from the edge that accepts a token to the edge that makes its result valid."""
+        return max(phase.stop for phase in self.phases.values())
 
 
 class HardwareSpec(_Group):
@@ -208,9 +217,14 @@ class HardwareSpec(_Group):
         t_clk = schedule.t_clk_ps
         pulse = math.ceil(converter.t_max_ps / t_clk)
         supply = self.cell.v_supply_v
+        write = 2 * schedule.dac_guard + 1
         return [
             ("cell.v_zero_v", self.cell.v_zero_v, 0, supply, "the supply"),
             ("leakage.asymptote_v", self.leakage.asymptote_v, 0, supply, "the supply"),
+            ("schedule.write_k", schedule.write_k, write, MAX_CYCLES, "to fit a guarded strobe"),
+            ("schedule.write_v", schedule.write_v, write, MAX_CYCLES, "to fit a guarded strobe"),
+            ("schedule.reset", schedule.reset, 2, MAX_CYCLES, "to hold a token there"),
+            ("schedule.settle", schedule.settle, 2, MAX_CYCLES, "to start the converters"),
             ("schedule.score", schedule.score, levels.q_max, MAX_CYCLES, "to fit a query pulse"),
             ("schedule.activate", schedule.activate, pulse, MAX_CYCLES, "to fit converter.t_max_ps"),
             ("schedule.read_out", schedule.read_out, levels.count_max, MAX_CYCLES, "to fit a count"),

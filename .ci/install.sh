@@ -1,0 +1,129 @@
+#!/bin/sh
+# Usage: sh .ci/install.sh core|synth|ml|test|icarus
+#
+# Installs one part of what gaincell needs, then writes the stamp .venv/.stamp-PART that the Makefile looks at.
+# Python packages go into .venv. Debian packages are installed where we are root or sudo asks no password, and
+# unpacked into .tools otherwise. PYTHON is the interpreter to use, TORCH_INDEX an extra index for torch.
+set -eu
+cd "$(dirname "$0")/.."
+root=$PWD
+python=${PYTHON:-python3}
+venv_python=.venv/bin/python
+unfinished=.venv/.unfinished
+
+say() { echo "install: $*"; }
+die() { echo "install: error: $*" >&2; exit 1; }
+
+# --- Debian packages ---------------------------------------------------------------------------------------------
+
+# apt-get with package lists of our own, because those of the system may be absent or stale.
+own_apt() {
+    apt-get -qq -o Dir::State::Lists="$root/.tools/apt/lists" -o Dir::Cache="$root/.tools/apt/cache" "$@" \
+        2>>"$root/.tools/apt/log"
+}
+
+# Unpack packages into .tools, with those they depend on that this machine lacks.
+unpack() {
+    command -v apt-get >/dev/null || die "no apt-get here; please install what Debian calls $*"
+    say "unpacking $* into .tools (about 10 s)"
+    rm -rf .tools/deb .tools/apt
+    mkdir -p .tools/deb .tools/apt/lists/partial .tools/apt/cache/archives/partial
+    own_apt update || die "apt-get update failed: $(tail -n 1 .tools/apt/log)"
+    # "Inst NAME (VERSION" is a new package, "Inst NAME [OLD] (VERSION" an upgrade that we can do without.
+    needed=$(own_apt install --simulate --no-install-recommends "$@" | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')
+    cd .tools/deb
+    own_apt download ${needed:-"$@"} || die "cannot download $*: $(tail -n 1 "$root/.tools/apt/log")"
+    for deb in *.deb; do dpkg -x "$deb" "$root/.tools"; done
+    cd "$root"
+    rm -rf .tools/deb .tools/apt
+}
+
+# Install packages as root, or fail.
+install_as_root() {
+    if [ "$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo="sudo -n"; else return 1; fi
+    command -v apt-get >/dev/null || return 1
+    say "apt-get install $*"
+    set -- env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@"
+    $sudo "$@" >/dev/null 2>&1 || { $sudo apt-get update -qq && $sudo "$@" >/dev/null; }
+}
+
+# --- Python packages ---------------------------------------------------------------------------------------------
+
+make_venv() {
+    command -v "$python" >/dev/null || die "there is no '$python'; gaincell needs Python 3.11 or newer (make PYTHON=...)"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "'$python' is $("$python" --version 2>&1); gaincell needs Python 3.11 or newer (make PYTHON=...)"
+    rm -rf .venv
+    mkdir .venv
+    touch $unfinished
+    "$python" -m venv --without-pip .venv || die "'$python' cannot make a virtual environment (Debian: python3-venv)"
+    if "$python" -c 'import ensurepip' 2>/dev/null; then
+        $venv_python -m ensurepip >/dev/null
+    else # Debian keeps pip in a package of its own
+        unpack python3-pip-whl
+        wheel=$(echo .tools/usr/share/python-wheels/pip-*.whl)
+        $venv_python "$wheel/pip" install -qq --no-compile --no-index "$wheel"
+    fi
+}
+
+# Install the project, editable, with the extras given.
+pip_install() {
+    if [ -e $unfinished ] || ! $venv_python -m pip --version >/dev/null 2>&1; then make_venv; fi
+    touch $unfinished # an interrupted pip leaves half a package behind: the next call starts again
+    $venv_python -m pip install -qq --no-compile --disable-pip-version-check ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+        --editable ".$1" || die "pip could not install gaincell$1"
+    rm $unfinished
+    touch .venv/.stamp-core
+}
+
+# --- Icarus Verilog, and the shared library of Python, which Debian does not install with it and cocotb loads -------
+
+find_libpython() { $venv_python -m find_libpython 2>/dev/null | grep .; }
+
+missing_packages() {
+    iverilog -V >/dev/null 2>&1 && vvp -V >/dev/null 2>&1 || echo iverilog
+    find_libpython >/dev/null || $venv_python -c 'import sys; print("libpython%d.%d" % sys.version_info[:2])'
+}
+
+# Icarus looks for its parts under /usr unless told otherwise; a relative path survives spaces in the absolute one.
+wrap() {
+    mkdir -p .tools/bin
+    cat >".tools/bin/$1" <<'EOF'
+#!/bin/sh
+tools=$(dirname "$(dirname "$(readlink -f "$0")")")
+for lib in "$tools"/usr/lib/*/ivl; do ivl=$(realpath --relative-to=. "$lib"); done
+for lib in "$tools"/lib/*-linux-* "$tools"/usr/lib/*-linux-*; do
+    LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+done
+export LD_LIBRARY_PATH
+EOF
+    echo "exec \"\$tools/usr/bin/$1\" $2\"\$ivl\" \"\$@\"" >>".tools/bin/$1"
+    chmod +x ".tools/bin/$1"
+    ln -sf "../../.tools/bin/$1" .venv/bin/
+}
+
+install_icarus() {
+    PATH=$root/.venv/bin:$PATH
+    packages=$(missing_packages)
+    if [ -n "$packages" ] && ! install_as_root $packages; then
+        unpack $packages
+        if [ -e .tools/usr/bin/iverilog ]; then wrap iverilog -B; wrap vvp -M; fi
+        for lib in .tools/usr/lib/*/libpython*.so.1.0; do
+            if [ -e "$lib" ]; then ln -sf "../../$lib" .venv/lib/; fi
+        done
+    fi
+    packages=$(missing_packages | paste -sd ' ')
+    [ -z "$packages" ] || die "still missing after the installation: $packages"
+    touch .venv/.stamp-icarus
+}
+
+case $1 in
+    core) say "Python packages into .venv (about 30 s)"; pip_install "" ;;
+    synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]" ;;
+    ml) say "torch into .venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
+    test) say "torch, Yosys and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,synth,test]"
+        touch .venv/.stamp-ml .venv/.stamp-synth ;;
+    icarus) install_icarus ;;
+    *) die "unknown part '$1'" ;;
+esac
+touch ".venv/.stamp-$1"

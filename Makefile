@@ -1,0 +1,84 @@
+# gaincell: `make help` lists the targets. Each installs what it needs on first use (.ci/install.sh).
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+
+PY := .venv/bin/python
+export PYTHON TORCH_INDEX
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# A stamp .venv/.stamp-X says that X is installed; it is written last, so an interrupted install is repeated.
+CORE := .venv/.stamp-core
+SIM := .venv/.stamp-icarus
+SYNTH := .venv/.stamp-synth
+ML := .venv/.stamp-ml
+TEST := .venv/.stamp-test
+
+LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
+        lint-imports --no-logo && $(PY) -m pyright
+
+.DEFAULT_GOAL := help
+.PHONY: help sim verify bench verilog synth test test-all lint format train adapt evaluate golden clean distclean
+
+help: ## list the targets
+	@echo "usage: make TARGET [VARIABLE=VALUE]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@echo
+	@echo "variables:"
+	@echo "  WAVES=1       sim: write the waveforms (FST)"
+	@echo "  SEED=N        sim: seed of the back-pressure"
+	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
+	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
+	@echo "                where to look for torch first. Without it pip takes what its own index has,"
+	@echo "                and from PyPI that is a CUDA build of several gigabytes on most machines."
+
+sim: $(SIM) ## co-simulate the shipped model's attention on real text and check every code
+	@$(PY) -m cosim.sim $(if $(WAVES),--waves) $(if $(SEED),--seed $(SEED))
+
+verify: $(SIM) ## replay the golden vectors alone
+	@$(PY) -m cosim.verify
+
+bench: $(SIM) ## measure the speed of the co-simulation
+	@$(PY) -m cosim.bench
+
+verilog: $(CORE) ## write the Verilog and its port contract
+	@$(PY) -m hdl.verilog
+
+synth: $(SYNTH) ## synthesise with Yosys and print the cells by component
+	@$(PY) -m hdl.synth
+
+train: $(ML) ## train the language model (torch)
+	@$(PY) -m ml.train
+
+adapt: $(ML) ## adapt it to the hardware
+	@$(PY) -m ml.adapt
+
+evaluate: $(ML) ## print the perplexity of every stage
+	@$(PY) -m ml.evaluate
+
+golden: $(ML) ## write the golden vectors anew
+	@$(PY) -m ml.golden
+
+test: $(TEST) $(SIM) ## lint, then run the tests (without the slow ones)
+	@$(LINT); lint=$$?; $(PY) -m pytest && exit $$lint
+
+test-all: $(TEST) $(SIM) ## lint, then run every test
+	@$(LINT); lint=$$?; $(PY) -m pytest -m "" && exit $$lint
+
+lint: $(TEST) ## ruff, import-linter and pyright
+	@$(LINT)
+
+format: $(TEST) ## let ruff rewrite the sources
+	@$(PY) -m ruff check --fix --quiet; $(PY) -m ruff format
+
+clean: ## remove what the targets wrote
+	rm -rf build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+distclean: clean ## remove what they installed, too
+	rm -rf .venv .tools
+
+.venv/.stamp-%: pyproject.toml .ci/install.sh | $(CORE)
+	@sh .ci/install.sh $*
+
+$(CORE): pyproject.toml .ci/install.sh
+	@sh .ci/install.sh core

@@ -1,0 +1,42 @@
+"""Files that are either written whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from analog_models.errors import ArtefactError
+
+__all__ = ["read_json", "write_bytes", "write_json", "write_text"]
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write beside `path` and rename, so that an interrupted run leaves no half file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def write_text(path: Path, content: str) -> Path:
+    """`write_bytes` of UTF-8 text."""
+    return write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """`write_bytes` of indented JSON. Raises `ValueError` for NaN."""
+    return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file. Raises `ArtefactError` if it is missing or not JSON."""
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise ArtefactError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ArtefactError(f"{path}: not JSON: {error}") from error

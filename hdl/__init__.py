@@ -1,0 +1,1 @@
+"""The digital control plane of gain-cell attention in Amaranth."""

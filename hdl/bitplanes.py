@@ -1,0 +1,63 @@
+"""Arithmetic on bit planes: word b of a list holds bit b of every lane.
+
+One operation then serves all lanes at once. The gates are those of an adder per lane; a simulator
+sees a few wide operations instead of thousands of narrow ones.
+"""
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
+from amaranth import Cat, Module, Mux, Signal, Value
+
+__all__ = ["add_columns", "differs", "lanes_to_planes", "planes_to_lanes"]
+
+
+def lanes_to_planes(lanes: Value, width: int) -> list[Value]:
+    """Split `lanes`, fields of `width` bits side by side, into `width` planes."""
+    return [Cat(lanes[i] for i in range(bit, len(lanes), width)) for bit in range(width)]
+
+
+def planes_to_lanes(planes: list[Signal]) -> Value:
+    """Put planes back side by side as one field per lane."""
+    return Cat(plane[lane] for lane in range(len(planes[0])) for plane in planes)
+
+
+def differs(planes: list[Signal], number: Value) -> Value:
+    """The lanes whose value is not `number`, which is the same for all lanes."""
+    unequal = [Mux(number[bit], ~plane, plane) for bit, plane in enumerate(planes)]
+    return reduce(or_, unequal)
+
+
+def add_columns(m: Module, columns: dict[int, Iterable[Value]], width: int) -> list[Value]:
+    """Sum in every lane of the words in `columns`, where `columns[b]` have weight 2^b.
+
+    Reduces each column by rows of full adders, as a Wallace tree does, so that the delay grows
+    with the logarithm of the number of words. Returns `width` planes, the sum modulo 2^width.
+    """
+    todo = {bit: list(columns.get(bit, ())) for bit in range(width)}
+    planes: list[Value] = []
+    for bit in range(width):
+        words = todo[bit]
+        while len(words) > 1:
+            total, carry = _add(m, f"w{bit}_{len(words)}", words[:3])
+            words = [*words[3:], total]
+            if bit + 1 < width:
+                todo[bit + 1].append(carry)
+        planes.append(words[0])
+    return planes
+
+
+def _add(m: Module, name: str, words: list[Value]) -> tuple[Signal, Signal]:
+    """Full adder of three words or half adder of two: (sum, carry)."""
+    a, b = words[:2]
+    total = Signal(len(a), name=f"sum_{name}")
+    carry = Signal(len(a), name=f"carry_{name}")
+    either = Signal(len(a), name=f"xor_{name}")
+    m.d.comb += either.eq(a ^ b)
+    if len(words) == 2:
+        m.d.comb += [total.eq(either), carry.eq(a & b)]
+    else:
+        c = words[2]
+        m.d.comb += [total.eq(either ^ c), carry.eq((a & b) | (either & c))]
+    return total, carry

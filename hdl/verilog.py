@@ -1,0 +1,96 @@
+"""Verilog of the attention head, with its port contract in JSON.
+
+    python -m hdl.verilog --out build/verilog
+
+The contract tells a testbench all that it needs: ports, where each code lies in a payload, the
+cycles of each control signal, and the hash of the specification.
+"""
+
+import argparse
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from amaranth import Shape
+from amaranth.lib import data
+from amaranth.lib.wiring import In
+
+from analog_models.errors import run_command
+from analog_models.files import write_json, write_text
+from analog_models.spec import HardwareSpec, load_preset, load_spec
+from hdl.head import AttentionHead, control_intervals
+from hdl.streams import result_layout, token_layout
+
+__all__ = ["TOP", "emit"]
+
+TOP = "attention_head"
+
+
+def emit(spec: HardwareSpec, out_dir: Path) -> dict[str, Any]:
+    """Write `attention_head.v` and `attention_head.json` to `out_dir`; the contract is returned."""
+    os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+    from amaranth.back import verilog  # reads the environment when it is imported
+
+    head = AttentionHead(spec)
+    text = verilog.convert(head, name=TOP, emit_src=False, strip_internal_attrs=True)
+    contract = _contract(head, text)
+    write_text(out_dir / f"{TOP}.v", text)
+    write_json(out_dir / f"{TOP}.json", contract)
+    return contract
+
+
+def _contract(head: AttentionHead, text: str) -> dict[str, Any]:
+    spec = head.spec
+    return {
+        "top": TOP,
+        "preset": spec.name,
+        "spec_hash": spec.hash,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "clock": {"port": "clk", "period_ps": spec.schedule.t_clk_ps},
+        "reset": {"port": "rst", "active": "high", "kind": "synchronous"},
+        "latency_cycles": spec.schedule.latency,
+        "ports": [_port(*member) for member in head.signature.flatten(head)],
+        "payloads": {
+            "token__payload": _fields(token_layout(spec)),
+            "result__payload": {"out": _lanes(result_layout(spec), 0)},
+        },
+        "intervals": {name: [r.start, r.stop] for name, r in control_intervals(spec).items()},
+    }
+
+
+def _port(path: tuple[str | int, ...], member: Any, value: Any) -> dict[str, Any]:
+    return {
+        "name": "__".join(map(str, path)),
+        "direction": "input" if member.flow == In else "output",
+        "width": Shape.cast(value.shape()).width,
+    }
+
+
+def _fields(layout: data.StructLayout) -> dict[str, dict[str, Any]]:
+    return {name: _lanes(field.shape, field.offset) for name, field in layout}
+
+
+def _lanes(shape: Any, offset: int) -> dict[str, Any]:
+    """Place of a field in its payload: `lanes` fields of `bits` bits from bit `offset` up."""
+    lanes, element = (shape.length, shape.elem_shape) if hasattr(shape, "length") else (1, shape)
+    element = Shape.cast(element)
+    return {"offset": offset, "lanes": lanes, "bits": element.width, "signed": element.signed}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m hdl.verilog", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/verilog"), help="output folder")
+    parser.add_argument("--preset", default="leroux2025", help="name of a shipped specification")
+    parser.add_argument("--spec", type=Path, help="JSON file of a specification, instead")
+    args = parser.parse_args()
+    spec = load_spec(args.spec) if args.spec else load_preset(args.preset)
+    contract = emit(spec, args.out)
+    bits = sum(port["width"] for port in contract["ports"])
+    print(f"{args.out / TOP}.v: specification {spec.name} ({spec.hash}), {bits} port bits")
+    print(f"{args.out / TOP}.json: port contract, {contract['latency_cycles']} cycles per token")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,96 @@
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = ("Makefile", "pyproject.toml", ".ci")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Copy what installs the project to a folder (with a space in its name) that has no .venv."""
+    folder = tmp_path / "a copy"
+    folder.mkdir()
+    for name in FILES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    return folder
+
+
+def run(*command, cwd, **variables):
+    # MAKEFLAGS of a `make test` that runs us would reach the make we run.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PYTHON"))}
+    return subprocess.run(
+        command, cwd=cwd, env=inherited | variables, capture_output=True, text=True, timeout=60
+    )
+
+
+def installed_by(target, copy):
+    """Name the parts that `make TARGET` would install in an empty folder."""
+    plan = run("make", "--dry-run", target, cwd=copy)
+    assert plan.returncode == 0, plan.stderr
+    return {line.split()[-1] for line in plan.stdout.splitlines() if ".ci/install.sh" in line}
+
+
+def test_help_describes_every_target(copy):
+    phony = next(x for x in (ROOT / "Makefile").read_text().splitlines() if x.startswith(".PHONY:"))
+    shown = run("make", cwd=copy).stdout.splitlines()
+    described = {
+        line.split()[0] for line in shown if line.startswith("  ") and len(line.split()) > 2
+    }
+    assert set(phony.split()[1:]) <= described
+
+
+@pytest.mark.parametrize("target", ["sim", "verify", "bench", "verilog", "synth"])
+def test_torch_is_not_installed_for(target, copy):
+    parts = installed_by(target, copy)
+    assert "core" in parts
+    assert not parts & {"ml", "test"}
+
+
+@pytest.mark.parametrize("target", ["sim", "verify", "bench", "test"])
+def test_icarus_is_installed_for(target, copy):
+    assert "icarus" in installed_by(target, copy)
+
+
+def test_sim_passes_its_variables_on(copy):
+    plan = run("make", "--dry-run", "sim", "WAVES=1", "SEED=7", cwd=copy)
+    assert plan.stdout.splitlines()[-1].endswith("-m cosim.sim --waves --seed 7")
+
+
+def test_an_old_python_is_refused(copy):
+    old = copy / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2\n')
+    old.chmod(0o755)
+    answer = run("sh", ".ci/install.sh", "core", cwd=copy, PYTHON=str(old))
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines() == [
+        f"install: error: '{old}' is Python 3.9.2; gaincell needs Python 3.11 or newer "
+        "(make PYTHON=...)"
+    ]
+    assert not (copy / ".venv").exists()
+
+
+def test_a_missing_python_is_named(copy):
+    answer = run("sh", ".ci/install.sh", "core", cwd=copy, PYTHON="python3.99")
+    assert answer.returncode == 1
+    assert "there is no 'python3.99'" in answer.stderr
+
+
+def test_ci_ends_with_the_line_of_pytest_and_its_status(copy):
+    (copy / "Makefile").write_text("test:\n\t@echo '1 failed in 0.1s'; exit 3\n")
+    answer = run(".ci/run", cwd=copy)
+    assert answer.returncode != 0
+    assert answer.stdout.splitlines()[-1] == "1 failed in 0.1s"
+
+
+def test_every_dependency_is_bounded():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = list(project["dependencies"])
+    for extra in project["optional-dependencies"].values():
+        requirements += extra
+    assert [r for r in requirements if "==" not in r and "<" not in r] == []
