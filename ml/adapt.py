@@ -11,7 +11,6 @@ continues.
 """
 
 import argparse
-import json
 import math
 import os
 import warnings
@@ -26,19 +25,19 @@ import torch
 from torch import Tensor
 
 from analog_models.errors import run_command
+from analog_models.files import write_json
 from analog_models.physics import causal_attention
+from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import corpus
 from ml.checkpoint import load_tensors, load_weights, save_tensors, sha256
-from ml.files import write_atomically
 from ml.hardware_attention import attention_layers, fold, on_hardware
 from ml.initialise import initialise
 from ml.losses import distillation_loss, layer_wise_loss
 from ml.matching import match, measure
 from ml.model import LanguageModel
 from ml.perplexity import mean_loss, texts_of
-from ml.provenance import describe
-from ml.shipped import ADAPTED, TEACHER, load_teacher
+from ml.shipped import ADAPTED, PACKAGES, TEACHER, load_teacher
 from ml.surrogate import SurrogateOps
 from ml.train import load_tokens
 from ml.training import Run, Settings, fit, sample_batch, write_log
@@ -70,16 +69,18 @@ class Adaptation:
         return model
 
     def stage_file(self, name: str) -> Path:
-        """Where the finished stage ``name`` lies."""
+        """Where the finished stage `name` lies."""
         return self.folder / f"{name}.safetensors"
 
     def calibration(self) -> Tensor:
         """Texts [CALIBRATION_TEXTS, T] of the training split, for statistics."""
-        return texts_of(self.tokens["train"], self.teacher.config.context, CALIBRATION_TEXTS)[:, :-1]
+        return texts_of(self.tokens["train"], self.teacher.config.context, CALIBRATION_TEXTS)[
+            :, :-1
+        ]
 
 
 def load_stage(work: Adaptation, name: str, spec: HardwareSpec) -> LanguageModel:
-    """The student as stage ``name`` left it, on the cell of ``spec``. Raises ArtefactError."""
+    """The student as stage `name` left it, on the cell of `spec`. Raises ArtefactError."""
     model = work.student(spec)
     tensors, _ = load_tensors(work.stage_file(name))
     load_weights(model, tensors, work.stage_file(name))
@@ -87,12 +88,12 @@ def load_stage(work: Adaptation, name: str, spec: HardwareSpec) -> LanguageModel
 
 
 def save_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
-    """Write the finished stage ``name``."""
+    """Write the finished stage `name`."""
     save_tensors(work.stage_file(name), model.state_dict(), {"kind": "stage", "stage": name})
 
 
 def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
-    """Train ``model`` as stage ``name``, or continue it; keeps the weights best in validation."""
+    """Train `model` as stage `name`, or continue it; keeps the weights best in validation."""
     settings, context = work.settings[name], work.teacher.config.context
     layer_wise = name == "layerwise"
     for parameter_name, parameter in model.named_parameters():
@@ -174,13 +175,13 @@ def export(work: Adaptation, model: LanguageModel, out: Path, teacher_sha256: st
         "settings": {name: asdict(settings) for name, settings in work.settings.items()},
         "tokens_seen": {n: s.steps * s.batch * context for n, s in work.settings.items()},
         "teacher_sha256": teacher_sha256,
-        **describe(),
+        **provenance(PACKAGES),
     }
     about = {"kind": "adapted", "spec_hash": work.spec.hash, "preset": work.spec.name}
     half = {name: tensor.half() for name, tensor in fold(model).state_dict().items()}
     save_tensors(out, half, about | {"run": record})
     described = about | {"sha256": sha256(out), "run": record}
-    write_atomically(out.with_suffix(".json"), (json.dumps(described, indent=2) + "\n").encode())
+    write_json(out.with_suffix(".json"), described)
     print(f"wrote {out}")
 
 

@@ -11,17 +11,17 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from analog_models.errors import ArtefactError
-from ml.files import write_atomically
+from analog_models.files import write_bytes
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Write ``tensors`` with ``about`` (anything JSON can hold) in the header, atomically."""
+    """Write `tensors` with `about` (anything JSON can hold) in the header, atomically."""
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, serialise(contiguous, {"about": json.dumps(about)}))
+    write_bytes(path, serialise(contiguous, {"about": json.dumps(about)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the ``about`` of a file. Raises ArtefactError.
+    """The tensors and the `about` of a file. Raises ArtefactError.
 
     A missing, truncated or damaged file and a value that is not finite are refused.
     """
@@ -40,7 +40,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Put ``tensors`` into ``module``. Raises ArtefactError on a missing name or a wrong shape.
+    """Put `tensors` into `module`. Raises ArtefactError on a missing name or a wrong shape.
 
     Stored half precision becomes the module's own precision.
     """

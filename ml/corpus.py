@@ -13,10 +13,11 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from analog_models.errors import run_command
-from ml.files import write_atomically
+from analog_models.files import write_bytes
 from ml.sources import SOURCES, Source
 
 BLOCKS = 50
@@ -54,7 +55,7 @@ def shingles(paragraph: str) -> set[tuple[str, ...]]:
 
 
 def deduplicate(paragraphs: Iterable[str], seen: set[tuple[str, ...]]) -> list[str]:
-    """Drop a paragraph when half of its eight-word runs occurred before; ``seen`` grows."""
+    """Drop a paragraph when half of its eight-word runs occurred before; `seen` grows."""
     kept = []
     for paragraph in paragraphs:
         runs = shingles(paragraph)
@@ -70,14 +71,14 @@ def split(text: str) -> dict[str, str]:
     cuts = [text.find("\n", len(text) * i // BLOCKS) + 1 for i in range(1, BLOCKS)]
     bounds = [0, *cuts, len(text)]
     parts = {"train": "", "validation": "", "heldout": ""}
-    for block, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for block, (start, end) in enumerate(pairwise(bounds)):
         held = "heldout" if block in HELD_OUT_BLOCKS else "train"
         parts["validation" if block in VALIDATION_BLOCKS else held] += text[start:end]
     return parts
 
 
 def build(folder: Path, sources: Iterable[Source] = SOURCES) -> Corpus:
-    """Fetch and prepare every source below ``folder``. Raises CorpusError."""
+    """Fetch and prepare every source below `folder`. Raises CorpusError."""
     folder.mkdir(parents=True, exist_ok=True)
     corpus = Corpus({}, {}, {})
     seen: set[tuple[str, ...]] = set()
@@ -96,7 +97,7 @@ def load(cache: Path = CACHE) -> Corpus:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             corpus = build(Path(scratch))
-        write_atomically(path, json.dumps(vars(corpus)).encode())
+        write_bytes(path, json.dumps(vars(corpus)).encode())
     return Corpus(**json.loads(path.read_text()))
 
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from analog_models.physics import EXACT, Ops, causal_attention
 from analog_models.spec import HardwareSpec
-from ml.model import LanguageModel, ModelConfig, join_heads, split_heads
+from ml.model import LanguageModel, ModelConfig, blocks, join_heads, split_heads
 
-SIGNALS = ("q", "k", "v", "out")
+SIGNALS: tuple[str, ...] = ("q", "k", "v", "out")
 
 
 class Codes(NamedTuple):
@@ -47,10 +47,10 @@ class Scalers(nn.Module):
 
 
 class GainCellAttention(nn.Module):
-    """One layer of attention heads on the hardware of ``spec``.
+    """One layer of attention heads on the hardware of `spec`.
 
-    ``ops`` is EXACT for the hardware as it is, SurrogateOps for training; without ``scaled`` the
-    projections alone give the codes. ``attend`` may be replaced by a compiled causal_attention.
+    `ops` is EXACT for the hardware as it is, SurrogateOps for training; without `scaled` the
+    projections alone give the codes. `attend` may be replaced by a compiled causal_attention.
     """
 
     def __init__(
@@ -112,14 +112,13 @@ class GainCellAttention(nn.Module):
 
 def attention_layers(model: LanguageModel) -> list[GainCellAttention]:
     """The hardware attention of every layer."""
-    layers = [block.attention for block in model.blocks]
-    return [layer for layer in layers if isinstance(layer, GainCellAttention)]
+    return [b.attention for b in blocks(model) if isinstance(b.attention, GainCellAttention)]
 
 
 def on_hardware(
     spec: HardwareSpec, ops: Ops = EXACT, scaled: bool = False
 ) -> Callable[[ModelConfig], GainCellAttention]:
-    """What LanguageModel takes as ``attention`` to run on the hardware of ``spec``."""
+    """What LanguageModel takes as `attention` to run on the hardware of `spec`."""
     return lambda config: GainCellAttention(config, spec, ops, scaled)
 
 
@@ -129,6 +128,6 @@ def fold(model: LanguageModel) -> LanguageModel:
     plain = LanguageModel(model.config, on_hardware(layers[0].spec, layers[0].ops))
     state = {n: t for n, t in model.state_dict().items() if "scalers" not in n}
     plain.load_state_dict(state)
-    for block, layer in zip(plain.blocks, layers, strict=True):
+    for block, layer in zip(blocks(plain), layers, strict=True):
         block.attention = layer.folded(model.config)
     return plain

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from analog_models.physics import cell_terms, score_charge
 from ml.hardware_attention import GainCellAttention, attention_layers
-from ml.model import LanguageModel, SoftmaxAttention, split_heads
+from ml.model import LanguageModel, SoftmaxAttention, blocks, split_heads
 
 SPREAD = 0.25  # standard deviation of a signal, in units of its full scale
 POSITIVE_SHARE = 0.15  # of the causal scores; the others fall below the HardSigmoid
@@ -53,14 +53,14 @@ def balance(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def initialise(student: LanguageModel, teacher: LanguageModel, ids: Tensor) -> None:
-    """Map every layer of ``teacher`` onto ``student``, with statistics over texts ``ids`` [B, T].
+    """Map every layer of `teacher` onto `student`, with statistics over texts `ids` [B, T].
 
-    ``student`` is scaled hardware; everything but its attention is copied.
+    `student` is scaled hardware; everything but its attention is copied.
     """
     own = {n: t for n, t in teacher.state_dict().items() if ".attention." not in n}
     student.load_state_dict(own, strict=False)
     x = teacher.hidden(ids)
-    for block, layer in zip(teacher.blocks, attention_layers(student), strict=True):
+    for block, layer in zip(blocks(teacher), attention_layers(student), strict=True):
         attention = block.attention
         assert isinstance(attention, SoftmaxAttention)
         _initialise_layer(layer, attention, block.norm_attention(x))
@@ -74,8 +74,10 @@ def _initialise_layer(layer: GainCellAttention, teacher: SoftmaxAttention, x: Te
     weight = teacher.qkv.weight.unflatten(0, (3, heads, -1)).clone()  # [3, H, D, C]
     bias = teacher.qkv.bias.unflatten(0, (3, heads, -1)).clone()  # [3, H, D]
     proj = teacher.proj.weight.unflatten(1, (heads, -1)).clone()  # [C, H, D]
-    raw = [split_heads(part, heads).transpose(0, 1).flatten(1, 2) for part in
-           teacher.qkv(x).chunk(3, dim=-1)]  # three of [H, B * T, D]
+    raw = [
+        split_heads(part, heads).transpose(0, 1).flatten(1, 2)
+        for part in teacher.qkv(x).chunk(3, dim=-1)
+    ]  # three of [H, B * T, D]
     for head in range(heads):
         q, k, v = (part[head] for part in raw)
         bias[1, head] -= k.mean(0)
@@ -101,7 +103,7 @@ def _initialise_layer(layer: GainCellAttention, teacher: SoftmaxAttention, x: Te
 
 
 def positive_scores(layer: GainCellAttention, x: Tensor, shift: Tensor) -> Tensor:
-    """Share of positive causal scores per head [H], keys moved by ``shift`` [H] of full scale."""
+    """Share of positive causal scores per head [H], keys moved by `shift` [H] of full scale."""
     full, signals = layer.full_scale(), layer.signals(x)
     q = signals["q"].clamp(0, full["q"]).round()
     k = (signals["k"] + full["k"] * shift[:, None, None]).clamp(0, full["k"]).round()

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ml.hardware_attention import attention_layers
-from ml.model import LanguageModel, next_token_loss
+from ml.model import LanguageModel, blocks, next_token_loss
 
 TEXT_WEIGHT = 0.5  # of the true next token beside the teacher's distribution
 SMALLEST_VARIANCE = 1e-8
@@ -18,7 +18,7 @@ def layer_wise_loss(student: LanguageModel, teacher: LanguageModel, ids: Tensor)
     ids: [B, T].
     """
     x, losses = teacher.hidden(ids), []
-    for block, layer in zip(teacher.blocks, attention_layers(student), strict=True):
+    for block, layer in zip(blocks(teacher), attention_layers(student), strict=True):
         normed = block.norm_attention(x)
         target = block.attention(normed)
         error = (layer(normed) - target).square().mean()

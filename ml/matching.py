@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analog_models.physics import cell_terms
 from ml.hardware_attention import SIGNALS, GainCellAttention, attention_layers
-from ml.model import LanguageModel
+from ml.model import LanguageModel, blocks
 
 FIRST_STEP, LAST_STEP, FALLING_STEPS = 1.0, 0.1, 50
 MAX_STEPS = 100
@@ -34,10 +34,10 @@ class Statistics:
 
 @torch.no_grad()
 def measure(model: LanguageModel, ids: Tensor) -> Statistics:
-    """Statistics of a scaled hardware model over texts ``ids`` [B, T]."""
+    """Statistics of a scaled hardware model over texts `ids` [B, T]."""
     means, stds = [], []
     x = model.hidden(ids)
-    for block, layer in zip(model.blocks, attention_layers(model), strict=True):
+    for block, layer in zip(blocks(model), attention_layers(model), strict=True):
         signals = _layer_signals(layer, block.norm_attention(x))
         means.append(torch.stack([signals[name].mean((0, 2)) for name in SIGNALS]))
         stds.append(torch.stack([signals[name].std((0, 2)) for name in SIGNALS]))
@@ -61,10 +61,10 @@ def _layer_signals(layer: GainCellAttention, x: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def match(model: LanguageModel, target: Statistics, ids: Tensor) -> list[float]:
-    """Move the scalers of ``model`` to ``target``; the largest error after each step.
+    """Move the scalers of `model` to `target`; the largest error after each step.
 
     The step falls from 1 to 0.1 over 50 steps; it ends when every error is below 1e-4, or after
-    100 steps. ``ids`` [B, T]: the texts on which ``target`` was measured.
+    100 steps. `ids` [B, T]: the texts on which `target` was measured.
     """
     errors = []
     for step in range(MAX_STEPS):
@@ -80,6 +80,6 @@ def match(model: LanguageModel, target: Statistics, ids: Tensor) -> list[float]:
         for i, layer in enumerate(attention_layers(model)):
             assert layer.scalers is not None
             ratio = target.std[i] / now.std[i].clamp_min(SMALLEST_STD)
-            layer.scalers.scale *= ratio.clamp(0.5, 2.0) ** alpha
-            layer.scalers.offset += alpha * (target.mean[i] - now.mean[i])
+            layer.scalers.scale.mul_(ratio.clamp(0.5, 2.0) ** alpha)
+            layer.scalers.offset.add_(alpha * (target.mean[i] - now.mean[i]))
     return errors

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the model; every head has ``width // heads`` dimensions."""
+    """Sizes of the model; every head has `width // heads` dimensions."""
 
     vocabulary: int = 2048
     context: int = 256
@@ -104,9 +104,7 @@ class LanguageModel(nn.Module):
         self.config = config
         self.tokens = nn.Embedding(config.vocabulary, config.width)
         self.positions = nn.Embedding(config.context, config.width)
-        self.blocks = nn.ModuleList(
-            Block(config, attention(config)) for _ in range(config.layers)
-        )
+        self.blocks = nn.ModuleList(Block(config, attention(config)) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
     def initialise(self, generator: torch.Generator) -> "LanguageModel":
@@ -131,6 +129,11 @@ class LanguageModel(nn.Module):
         for block in self.blocks:
             x = block(x)
         return functional.linear(self.norm(x), self.tokens.weight)
+
+
+def blocks(model: LanguageModel) -> list[Block]:
+    """The blocks of a model, as blocks."""
+    return [block for block in model.blocks if isinstance(block, Block)]
 
 
 def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:

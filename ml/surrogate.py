@@ -47,7 +47,7 @@ class SurrogateOps:
         return _StraightThroughRound.apply(x)  # pyright: ignore[reportReturnType]
 
     def snap(self, x: Tensor, step: float) -> Tensor:
-        """``x`` itself: the arithmetic grid is no part of the hardware."""
+        """`x` itself: the arithmetic grid is no part of the hardware."""
         return x
 
     def clip(self, x: Tensor, low: float, high: float) -> Tensor:

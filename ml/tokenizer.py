@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from ml import corpus
 from analog_models.errors import run_command
+from analog_models.files import write_bytes
+from ml import corpus
 from ml.errors import CorpusError
-from ml.files import write_atomically
 
 VOCABULARY = 2048
 TOKENIZER_FILE = Path(__file__).parent / "tokenizer.json"
@@ -19,7 +19,7 @@ END_OF_TEXT = "<|end|>"  # id 0, stands between sources
 
 
 def train(texts: Iterable[str]) -> Tokenizer:
-    """Train on ``texts``: deterministic, the same texts give the same entries."""
+    """Train on `texts`: deterministic, the same texts give the same entries."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -42,7 +42,7 @@ def load(path: Path = TOKENIZER_FILE) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, texts: dict[str, str]) -> np.ndarray:
-    """Token ids (uint16, [tokens]) of all ``texts``, each closed by the end-of-text token."""
+    """Token ids (uint16, [tokens]) of all `texts`, each closed by the end-of-text token."""
     ids: list[int] = []
     for text in texts.values():
         ids.extend(tokenizer.encode(text).ids)
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     text = corpus.load(options.cache)
     tokenizer = train(text.train.values())
     document = json.loads(tokenizer.to_str())
-    write_atomically(options.out, json.dumps(document, ensure_ascii=False).encode())
+    write_bytes(options.out, json.dumps(document, ensure_ascii=False).encode())
     for name, part in vars(text).items():
         print(f"{name:12} {len(encode(tokenizer, part)):10,} tokens")
     return 0

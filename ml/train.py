@@ -4,7 +4,6 @@ Progress is saved in build/teacher; Ctrl-C saves too, and the same command conti
 """
 
 import argparse
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -16,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from analog_models.errors import run_command
+from analog_models.files import write_json
+from analog_models.provenance import provenance
 from ml import corpus, tokenizer
 from ml.checkpoint import save_tensors
-from analog_models.errors import run_command
-from ml.files import write_atomically
 from ml.model import LanguageModel, ModelConfig, next_token_loss
 from ml.perplexity import mean_loss, texts_of
-from ml.provenance import describe
-from ml.shipped import TEACHER
+from ml.shipped import PACKAGES, TEACHER
 from ml.training import Run, Settings, fit, sample_batch, write_log
 
 VALIDATION_TEXTS = 128
@@ -36,10 +35,8 @@ def load_tokens(cache: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(ids.astype(np.int32)) for name, ids in parts.items()}
 
 
-def train(
-    model: LanguageModel, tokens: dict[str, Tensor], settings: Settings, folder: Path
-) -> Run:
-    """Train ``model``, or continue what ``folder`` holds. Raises KeyboardInterrupt on Ctrl-C."""
+def train(model: LanguageModel, tokens: dict[str, Tensor], settings: Settings, folder: Path) -> Run:
+    """Train `model`, or continue what `folder` holds. Raises KeyboardInterrupt on Ctrl-C."""
     context = model.config.context
     run = Run(model, settings, folder / "state.safetensors")
     if run.resume():
@@ -80,11 +77,11 @@ def export(run: Run, model: LanguageModel, corpus_digest: str, out: Path, folder
         "progress": asdict(run.progress),
         "tokens_seen": run.progress.step * run.settings.batch * model.config.context,
         "corpus_sha256": corpus_digest,
-        **describe(),
+        **provenance(PACKAGES),
     }
     half = {name: tensor.half() for name, tensor in model.state_dict().items()}
     save_tensors(out, half, {"kind": "teacher", "run": record})
-    write_atomically(folder / "run.json", json.dumps(record, indent=2).encode())
+    write_json(folder / "run.json", record)
     print(f"wrote {out}")
 
 

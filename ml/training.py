@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ml.checkpoint import load_tensors, save_tensors
 from analog_models.errors import ArtefactError
+from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import SettingError, TrainingError
 
 SCALER_RATE_FACTOR = 4.0  # scalers learn faster than weights: few, and far from their place
@@ -45,7 +45,7 @@ class Settings:
             raise SettingError(f"decay_fraction is {self.decay_fraction}, must be in (0, 1]")
 
     def rate(self, step: int) -> float:
-        """Learning rate of ``step``: linear warm-up, a plateau, linear decay to zero."""
+        """Learning rate of `step`: linear warm-up, a plateau, linear decay to zero."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         cool = min(1.0, (self.steps - step) / (self.decay_fraction * self.steps))
         return self.learning_rate * warm * cool
@@ -62,7 +62,7 @@ class Progress:
 
 
 def sample_batch(tokens: Tensor, context: int, settings: Settings, step: int) -> Tensor:
-    """Ids [batch, context + 1] of the texts of ``step``, at random places of ``tokens``."""
+    """Ids [batch, context + 1] of the texts of `step`, at random places of `tokens`."""
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
     starts = torch.randint(len(tokens) - context, (settings.batch, 1), generator=generator)
     return tokens[starts + torch.arange(context + 1)].long()
@@ -157,10 +157,10 @@ def fit(
     validate: Callable[[], float],
     report: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Train ``run`` to its last step; afterwards its module holds the best weights.
+    """Train `run` to its last step; afterwards its module holds the best weights.
 
-    ``loss_of(ids, step)`` is the loss of a batch, ``sample(step)`` the batch, ``validate()`` the
-    loss that decides which weights are best, ``report`` gets a record at each validation. Raises
+    `loss_of(ids, step)` is the loss of a batch, `sample(step)` the batch, `validate()` the
+    loss that decides which weights are best, `report` gets a record at each validation. Raises
     KeyboardInterrupt after Ctrl-C, with the state saved, and TrainingError on a loss that is
     not finite.
     """

@@ -1,0 +1,83 @@
+"""The model card, written from the record of an evaluation so that no number is typed by hand."""
+
+from typing import Any
+
+from ml.sources import SOURCES
+
+_TEMPLATE = """\
+# Model card: gaincell's small language model
+
+Written by `python -m ml.evaluate --card`; every number comes from that run.
+
+Two checkpoints of one model: a softmax **teacher**, and the same model **adapted** to attention on
+gain-cell arrays (preset `{preset}`, specification `{spec_hash}`).
+
+## What it is
+GPT-2 architecture: {layers} layers of {heads} heads of {head_dim}, context {context}, a vocabulary
+of {vocabulary} (own byte-level BPE). Weights in half precision, safetensors. The adapted checkpoint
+has the same tensors; its projections give codes before rounding and take output codes.
+
+## Data
+{sources}
+
+Cleaned, deduplicated, split into contiguous blocks of each source: training, validation (chose the
+weights), held out (chose nothing). SHA-256 of the prepared text: `{corpus}`.
+
+## Training
+| stage | tokens seen |
+|---|---|
+{tokens}
+
+## Perplexity
+{heldout} tokens of held-out text, texts of {context} tokens. The hardware is evaluated exactly: {q}.
+
+| stage | perplexity | / teacher |
+|---|---|---|
+{rows}
+
+Attention matters: with the output of every attention layer set to zero the teacher's perplexity
+grows {teacher_ablation:.2f} times and the adapted model's {adapted_ablation:.2f} times.
+
+## How to reproduce
+```
+python -m ml.corpus && python -m ml.tokenizer && python -m ml.heldout
+{train}
+{adapt}
+python -m ml.evaluate --card
+```
+Run with {versions}. Interrupted commands continue where they stopped.
+
+## Limits
+- It knows English of the 17th to the early 19th century and nothing else, and invents freely.
+- Small on purpose: it exists to carry real attention through the hardware, not to be useful text.
+- The attention to the whole context is kept in one window; longer texts start anew.
+- Noise, mismatch and stuck cells are not part of this evaluation.
+- Perplexities depend on the tokenizer: compare them with each other only.
+"""
+
+
+def model_card(record: dict[str, Any]) -> str:
+    """The card as Markdown, from what ml.evaluate measured (every stage must be there)."""
+    rows = record["perplexity"]
+    model, teacher, adapted = record["teacher"]["model"], record["teacher"], record["adapted"]
+    seen = {"teacher": teacher["tokens_seen"], **adapted["tokens_seen"]}
+    settings = teacher["settings"]
+    steps = " ".join(f"--{n}-steps {s['steps']}" for n, s in adapted["settings"].items())
+    base = rows["teacher"]
+    return _TEMPLATE.format(
+        **{name: model[name] for name in ("layers", "heads", "context", "vocabulary")},
+        head_dim=model["width"] // model["heads"],
+        preset=record["preset"],
+        spec_hash=record["spec_hash"],
+        sources="\n".join(f"- {s.name}: {s.package} ({s.licence})" for s in SOURCES),
+        corpus=teacher["corpus_sha256"],
+        tokens="\n".join(f"| {name} | {count:,} |" for name, count in seen.items()),
+        heldout=f"{record['tokens']:,}",
+        q="codes, the cell of the stage, leakage, every sub-tile counted",
+        rows="\n".join(f"| {n} | {p:.2f} | {p / base:.3f} |" for n, p in rows.items()),
+        teacher_ablation=rows["teacher, attention zero"] / base,
+        adapted_ablation=rows["cubic, attention zero"] / rows["cubic, adapted"],
+        train=f"python -m ml.train --steps {settings['steps']}",
+        adapt=f"python -m ml.adapt {steps}",
+        versions=", ".join(f"{name} {v}" for name, v in record["packages"].items()),
+    )
