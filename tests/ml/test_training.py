@@ -1,0 +1,148 @@
+"""The training loop: schedule, resumption, Ctrl-C, and what it refuses."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from analog_models.errors import ArtefactError
+from ml.errors import SettingError, TrainingError
+from ml.model import LanguageModel, next_token_loss
+from ml.training import Run, Settings, fit, make_optimiser, sample_batch
+from tests.ml.conftest import TINY
+
+TOKENS = torch.randint(TINY.vocabulary, (2000,), generator=torch.Generator().manual_seed(3))
+SETTINGS = Settings(
+    steps=12, batch=4, learning_rate=1e-2, warmup_steps=3, validate_every=4, save_every=5
+)
+
+
+def new_run(path: Path, settings: Settings = SETTINGS) -> Run:
+    model = LanguageModel(TINY).initialise(torch.Generator().manual_seed(1))
+    return Run(model, settings, path)
+
+
+def train(run: Run, stop_at: int | None = None) -> list[dict]:
+    """Train `run`; at step `stop_at` press Ctrl-C."""
+    records: list[dict] = []
+
+    def loss_of(ids, step):
+        if step == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return next_token_loss(run.module(ids[:, :-1]), ids[:, 1:])
+
+    texts = sample_batch(TOKENS, TINY.context, SETTINGS, 999)
+
+    def validate() -> float:
+        with torch.no_grad():
+            return float(next_token_loss(run.module(texts[:, :-1]), texts[:, 1:]))
+
+    sample = lambda step: sample_batch(TOKENS, TINY.context, run.settings, step)  # noqa: E731
+    fit(run, loss_of, sample, validate, records.append)
+    return records
+
+
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path):
+    whole = new_run(tmp_path / "whole.safetensors")
+    train(whole)
+    first = new_run(tmp_path / "parts.safetensors")
+    with pytest.raises(KeyboardInterrupt):
+        train(first, stop_at=6)
+    second = new_run(tmp_path / "parts.safetensors")
+    assert second.resume() and second.progress.step == 7
+    train(second)
+    assert second.progress.best_loss == whole.progress.best_loss
+    for name, tensor in whole.module.state_dict().items():
+        assert torch.equal(second.module.state_dict()[name], tensor), name
+
+
+def test_training_learns_and_keeps_the_best_weights(tmp_path):
+    run = new_run(tmp_path / "state.safetensors")
+    records = train(run)
+    losses = [record["validation_loss"] for record in records]
+    assert [record["step"] for record in records] == [0, 4, 8, 12]
+    assert min(losses) < losses[0]
+    assert run.progress.best_loss == min(losses)
+    assert run.progress.best_step == records[losses.index(min(losses))]["step"]
+
+
+def test_worse_weights_are_not_kept(tmp_path):
+    run = new_run(tmp_path / "state.safetensors")
+    start = {name: t.clone() for name, t in run.module.state_dict().items()}
+    losses = iter([1.0, 2.0, 3.0, 4.0])
+    loss_of = lambda ids, _: next_token_loss(run.module(ids[:, :-1]), ids[:, 1:])  # noqa: E731
+    sample = lambda step: sample_batch(TOKENS, TINY.context, SETTINGS, step)  # noqa: E731
+    fit(run, loss_of, sample, lambda: next(losses), lambda _: None)
+    assert all(torch.equal(t, start[name]) for name, t in run.module.state_dict().items())
+
+
+def test_ctrl_c_is_ours_only_while_training(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    train(new_run(tmp_path / "state.safetensors"))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_rate_warms_up_stays_and_falls_to_zero():
+    settings = Settings(steps=100, learning_rate=2.0, warmup_steps=10, decay_fraction=0.5)
+    assert settings.rate(0) == pytest.approx(0.2)
+    assert settings.rate(9) == settings.rate(50) == 2.0
+    assert settings.rate(75) == pytest.approx(1.0)
+    assert settings.rate(100) == 0.0
+
+
+def test_batches_depend_on_seed_and_step_alone():
+    one, same, next_step = (sample_batch(TOKENS, 24, SETTINGS, step) for step in (5, 5, 6))
+    assert torch.equal(one, same) and not torch.equal(one, next_step)
+    assert one.shape == (4, 25)
+    position = int((TOKENS.unfold(0, 25, 1) == one[0]).all(-1).nonzero()[0])
+    assert torch.equal(TOKENS[position : position + 25].long(), one[0])
+
+
+def test_only_matrices_decay_and_scalers_learn_faster():
+    module = torch.nn.ModuleDict({"layer": torch.nn.Linear(3, 2), "scalers": torch.nn.Linear(3, 2)})
+    groups = make_optimiser(module, SETTINGS).param_groups
+    assert [(len(g["params"]), g["weight_decay"] > 0, g["factor"]) for g in groups] == [
+        (1, True, 1.0),
+        (1, False, 1.0),
+        (2, False, 4.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"steps": 0}, "steps is 0, must be above 0"),
+        ({"steps": 1, "learning_rate": -1.0}, "learning_rate is -1.0, must be above 0"),
+        ({"steps": 1, "decay_fraction": 2.0}, r"decay_fraction is 2.0, must be in \(0, 1\]"),
+    ],
+)
+def test_settings_out_of_range_are_refused(values, message):
+    with pytest.raises(SettingError, match=f"^{message}$"):
+        Settings(**values)
+
+
+def test_a_run_does_not_continue_with_other_settings(tmp_path):
+    path = tmp_path / "state.safetensors"
+    new_run(path).save()
+    other = new_run(path, Settings(steps=12, batch=4, learning_rate=2e-2, warmup_steps=3))
+    with pytest.raises(SettingError, match=r"^learning_rate is 0\.02, but .* begun with 0\.01; "):
+        other.resume()
+
+
+def test_a_truncated_state_is_refused(tmp_path):
+    path = tmp_path / "state.safetensors"
+    new_run(path).save()
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ArtefactError, match="damaged or truncated"):
+        new_run(path).resume()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    run = new_run(tmp_path / "state.safetensors")
+    loss_of = lambda ids, step: torch.tensor(float("nan"), requires_grad=True)  # noqa: E731
+    sample = lambda step: sample_batch(TOKENS, TINY.context, SETTINGS, step)  # noqa: E731
+    with pytest.raises(TrainingError, match="^step 0: the loss is not finite$"):
+        fit(run, loss_of, sample, lambda: 1.0, lambda _: None)
+    assert not run.state_file.exists()
