@@ -110,7 +110,9 @@ def write_golden(spec: HardwareSpec, checkpoint: Path, source: str, folder: Path
         **provenance(PACKAGES),
     }
     write_json(folder / "manifest.json", manifest)
-    print(f"wrote {', '.join(files)} and manifest.json to {folder}; wrap: layer {layer} head {head}")
+    print(
+        f"wrote {', '.join(files)} and manifest.json to {folder}; wrap: layer {layer} head {head}"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

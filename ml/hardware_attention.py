@@ -97,7 +97,7 @@ class GainCellAttention(nn.Module):
     def folded(self, config: ModelConfig) -> "GainCellAttention":
         """The same attention without scalers: they move into the weights of the projections."""
         assert self.scalers is not None
-        plain = GainCellAttention(config, self.spec, self.ops)
+        plain = GainCellAttention(config, self.spec, self.ops).to(self.qkv.weight.dtype)
         full = torch.tensor([float(self.full_scale()[name]) for name in SIGNALS[:3]])
         scale, offset = self.scalers.scale.double(), self.scalers.offset.double()
         code_scale = (full[:, None, None] * scale[:3]).flatten()
@@ -127,6 +127,7 @@ def fold(model: LanguageModel) -> LanguageModel:
     layers = attention_layers(model)
     plain = LanguageModel(model.config, on_hardware(layers[0].spec, layers[0].ops))
     state = {n: t for n, t in model.state_dict().items() if "scalers" not in n}
+    plain = plain.to(layers[0].qkv.weight.dtype)
     plain.load_state_dict(state)
     for block, layer in zip(blocks(plain), layers, strict=True):
         block.attention = layer.folded(model.config)

@@ -29,7 +29,8 @@ weights), held out (chose nothing). SHA-256 of the prepared text: `{corpus}`.
 {tokens}
 
 ## Perplexity
-{heldout} tokens of held-out text, texts of {context} tokens. The hardware is evaluated exactly: {q}.
+{heldout} tokens of held-out text, texts of {context} tokens. The hardware is evaluated exactly:
+{q}.
 
 | stage | perplexity | / teacher |
 |---|---|---|

@@ -16,6 +16,8 @@ def texts_of(tokens: Tensor, context: int, limit: int | None = None) -> Tensor:
 
     With `limit` at most that many, evenly spread. Raises SettingError when there is none.
     """
+    if limit is not None and limit < 1:
+        raise SettingError(f"texts is {limit}, must be above 0")
     count = (len(tokens) - 1) // context
     if count < 1:
         raise SettingError(f"{len(tokens)} tokens: too few for one text of {context} tokens")

@@ -36,7 +36,7 @@ def test_truncated_files_are_refused(path, keep):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_not_finite_are_refused(path, value):
     save_tensors(path, {"good": torch.zeros(2), "bad": torch.tensor([0.0, value])}, {})
-    with pytest.raises(ArtefactError, match="tensor bad holds a value that is not finite$"):
+    with pytest.raises(ArtefactError, match=r"tensor bad holds a value that is not finite$"):
         load_tensors(path)
 
 

@@ -1,6 +1,7 @@
 """The corpus: cleaning, deduplication, the split, and what happens without tools."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,10 @@ def test_split_is_a_partition_into_contiguous_blocks():
     parts = corpus.split(text)
     assert sum(map(len, parts.values())) == len(text)
     lines = {name: part.splitlines() for name, part in parts.items()}
-    assert sorted(sum(lines.values(), [])) == sorted(text.splitlines())
+    assert sorted(line for part in lines.values() for line in part) == sorted(text.splitlines())
     for name, blocks in (("heldout", corpus.HELD_OUT_BLOCKS), ("validation", (5, 30))):
         numbers = [int(line.split()[1]) for line in lines[name]]
-        jumps = sum(b != a + 1 for a, b in zip(numbers, numbers[1:], strict=False))
+        jumps = sum(b != a + 1 for a, b in pairwise(numbers))
         assert jumps == len(blocks) - 1
         assert len(parts[name]) == pytest.approx(len(text) * len(blocks) / corpus.BLOCKS, rel=0.02)
 

@@ -28,7 +28,7 @@ def test_codes_are_whole_and_in_range(student, x):
         for name, full in (("q", 15), ("k", 7), ("v", 7)):
             code = getattr(codes, name)
             assert torch.equal(code, code.round())
-            assert 0 <= code.min() and code.max() <= full
+            assert code.min() >= 0 and code.max() <= full
             assert code.unique().numel() > full // 2
         assert torch.equal(codes.out, codes.out.round())
         assert 3 < codes.out.abs().max() <= tiny_out_max(layer)
@@ -47,16 +47,14 @@ def test_no_token_sees_the_future(student, x):
     assert not torch.equal(before[..., 12:, :], after[..., 12:, :])
 
 
-def test_folding_changes_nothing(student, ids):
+def test_folding_changes_nothing(student, ids, generator):
     """In double precision both give the same codes; the outputs differ by rounding alone."""
     with torch.no_grad():
         for name, parameter in student.named_parameters():
             if "scalers" in name:
-                parameter.mul_(1 + 0.1 * torch.rand(parameter.shape))
-    student = student.double()
-    plain = fold(student)
-    plain = plain.double()
-    torch.testing.assert_close(plain(ids[:, :-1]), student(ids[:, :-1]), rtol=1e-4, atol=1e-4)
+                parameter.mul_(1 + 0.1 * torch.rand(parameter.shape, generator=generator))
+    plain = fold(student.double())
+    torch.testing.assert_close(plain(ids[:, :-1]), student(ids[:, :-1]))
     x = student.hidden(ids[:, :-1])
     for with_scalers, without in zip(
         attention_layers(student), attention_layers(plain), strict=True
@@ -73,9 +71,9 @@ def test_folded_model_has_the_tensors_of_the_teacher(student, teacher):
     assert shapes == {name: t.shape for name, t in teacher.state_dict().items()}
 
 
-def test_scalers_start_as_the_naive_map():
+def test_scalers_start_as_the_naive_map(generator):
     scalers = Scalers(heads=2, head_dim=3)
-    x = torch.randn(1, 2, 4, 3)
+    x = torch.randn(1, 2, 4, 3, generator=generator)
     assert torch.equal(scalers.apply_to("q", x), x)
     assert torch.equal(scalers.apply_to("k", x), x + 0.5)
     assert torch.equal(scalers.apply_to("out", x), x)

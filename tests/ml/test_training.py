@@ -143,6 +143,6 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     run = new_run(tmp_path / "state.safetensors")
     loss_of = lambda ids, step: torch.tensor(float("nan"), requires_grad=True)  # noqa: E731
     sample = lambda step: sample_batch(TOKENS, TINY.context, SETTINGS, step)  # noqa: E731
-    with pytest.raises(TrainingError, match="^step 0: the loss is not finite$"):
+    with pytest.raises(TrainingError, match=r"^step 0: the loss is not finite$"):
         fit(run, loss_of, sample, lambda: 1.0, lambda _: None)
     assert not run.state_file.exists()

@@ -1,0 +1,106 @@
+"""The stages of the adaptation, end to end on a tiny model."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from analog_models.errors import ArtefactError
+from ml import adapt as adapt_module
+from ml.adapt import Adaptation, adapt, export, load_stage
+from ml.hardware_attention import attention_layers
+from ml.losses import distillation_loss
+from ml.model import LanguageModel
+from ml.perplexity import mean_loss
+from ml.shipped import load_adapted
+from ml.training import Settings
+from tests.ml.conftest import TINY
+
+
+@pytest.fixture
+def work(teacher, tiny_spec, ids, tmp_path, monkeypatch) -> Adaptation:
+    """Few steps on tokens that repeat, so that there is something to learn."""
+    monkeypatch.setattr(adapt_module, "VALIDATION_TEXTS", 8)
+    settings = Settings(
+        steps=6, batch=4, learning_rate=3e-3, warmup_steps=2, validate_every=3, save_every=3
+    )
+    tokens = ids.flatten().repeat(3)
+    return Adaptation(
+        teacher.requires_grad_(False),
+        tiny_spec,
+        {"train": tokens, "validation": tokens},
+        dict.fromkeys(adapt_module.TRAINED_STAGES, settings),
+        tmp_path / "adapt",
+    )
+
+
+def test_all_stages_run_and_the_export_loads(work, tmp_path, ids):
+    model = adapt(work)
+    names = sorted(path.name for path in work.folder.glob("*.safetensors"))
+    stages = ("cubic", "init", "layerwise", "linear", "matched")
+    assert names == [f"{name}.safetensors" for name in stages]
+    out = tmp_path / "adapted.safetensors"
+    export(work, model, out, "0" * 64)
+    shipped = load_adapted(work.spec, out, TINY)
+    assert all(layer.scalers is None for layer in attention_layers(shipped))
+    assert mean_loss(shipped, ids) == pytest.approx(mean_loss(model, ids), abs=0.05)
+
+
+def test_export_describes_itself_in_json(work, tmp_path):
+    out = tmp_path / "adapted.safetensors"
+    export(work, adapt(work), out, "0" * 64)
+    text = out.with_suffix(".json").read_text()
+    assert work.spec.hash in text and '"teacher_sha256": "' + "0" * 64 in text
+
+
+def test_layer_wise_training_touches_attention_only(work):
+    adapt(work)
+    before, after = (
+        load_stage(work, name, work.spec).state_dict() for name in ("init", "layerwise")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(".attention." in name for name in changed)
+
+
+def test_finished_stages_are_not_repeated(work, monkeypatch):
+    adapt(work)
+    monkeypatch.setattr(adapt_module, "fit", lambda *_: pytest.fail("stage repeated"))
+    adapt(work)
+
+
+def test_ctrl_c_in_a_stage_changes_nothing_in_the_end(work, tmp_path, monkeypatch):
+    whole = adapt(work).state_dict()
+    other = replace(work, folder=tmp_path / "other")
+    calls = 0
+
+    def press_ctrl_c(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return distillation_loss(*arguments)
+
+    monkeypatch.setattr(adapt_module, "distillation_loss", press_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(other)
+    assert (other.folder / "linear.state.safetensors").exists()
+    resumed = adapt(other).state_dict()
+    assert calls == 12
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.items())
+
+
+def test_a_damaged_stage_is_named(work):
+    adapt(work)
+    path = work.stage_file("cubic")
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ArtefactError, match=r"cubic\.safetensors: damaged or truncated"):
+        adapt(work)
+
+
+def test_distillation_is_least_for_the_teacher_itself(teacher, ids, generator):
+    other = LanguageModel(TINY).initialise(generator)
+    text = float(torch.tensor(0.5) * mean_loss(teacher, ids))
+    assert float(distillation_loss(teacher, teacher, ids).detach()) == pytest.approx(text, rel=1e-4)
+    assert distillation_loss(other, teacher, ids) > distillation_loss(teacher, teacher, ids)

@@ -1,0 +1,40 @@
+"""The commands: help, and errors of one line."""
+
+import importlib
+
+import pytest
+
+from analog_models.errors import run_command
+from ml.shipped import ADAPTED
+
+COMMANDS = ["corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "golden"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_the_command(name, capsys):
+    with pytest.raises(SystemExit) as caught:
+        importlib.import_module(f"ml.{name}").main(["--help"])
+    assert caught.value.code == 0
+    assert f"usage: ml.{name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("golden", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
+        ("golden", ["--preset", "none"], "no preset 'none': there are leroux2025"),
+        ("evaluate", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
+        ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),
+        ("adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
+        ("adapt", ["--cubic-steps", "-1"], "steps is -1, must be above 0"),
+        ("train", ["--batch", "0"], "batch is 0, must be above 0"),
+        ("evaluate", ["--teacher", str(ADAPTED)], "expected 'teacher'"),
+    ],
+)
+def test_bad_input_is_one_line(name, arguments, message, capsys):
+    module = importlib.import_module(f"ml.{name}")
+    with pytest.raises(SystemExit) as caught:
+        run_command(lambda: module.main(arguments))
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and message in line
