@@ -26,7 +26,7 @@ from torch import Tensor
 
 from analog_models.errors import run_command
 from analog_models.files import write_json
-from analog_models.physics import causal_attention
+from analog_models.physics import Ops, causal_attention
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import corpus
@@ -47,6 +47,15 @@ CALIBRATION_TEXTS = 32
 TRAINED_STAGES = ("layerwise", "linear", "cubic")
 
 
+_compiled = torch.compile(causal_attention, dynamic=False)
+
+
+def compiled_attention(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, ops: Ops) -> Tensor:
+    """causal_attention, compiled where gradients are wanted; elsewhere compiling costs more."""
+    attend = _compiled if torch.is_grad_enabled() else causal_attention
+    return attend(spec, q, k, v, ops)
+
+
 @dataclass(frozen=True)
 class Adaptation:
     """What every stage shares."""
@@ -63,9 +72,8 @@ class Adaptation:
         config = self.teacher.config
         model = LanguageModel(config, on_hardware(spec, SurrogateOps(), scaled=True))
         if self.compiled:
-            attend = torch.compile(causal_attention, dynamic=False)
             for layer in attention_layers(model):
-                layer.attend = attend
+                layer.attend = compiled_attention
         return model
 
     def stage_file(self, name: str) -> Path:
@@ -191,10 +199,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         prog="ml.adapt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", default="leroux2025", help="hardware specification")
-    parser.add_argument("--layerwise-steps", type=int, default=150)
-    parser.add_argument("--linear-steps", type=int, default=300)
-    parser.add_argument("--cubic-steps", type=int, default=600)
-    parser.add_argument("--batch", type=int, default=16, help="texts of 256 tokens per step")
+    parser.add_argument("--layerwise-steps", type=int, default=200)
+    parser.add_argument("--linear-steps", type=int, default=500)
+    parser.add_argument("--cubic-steps", type=int, default=1200)
+    parser.add_argument("--batch", type=int, default=8, help="texts of 256 tokens per step")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
@@ -223,8 +231,8 @@ def main(argv: list[str] | None = None) -> int:
             decay_fraction=0.6,
             weight_decay=0.0,
             seed=options.seed + i,
-            validate_every=50,
-            save_every=50,
+            validate_every=100,
+            save_every=100,
         )
         for i, name in enumerate(TRAINED_STAGES)
     }

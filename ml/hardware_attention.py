@@ -58,7 +58,7 @@ class GainCellAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.spec, self.ops = config.heads, spec, ops
-        self.attend = causal_attention
+        self.attend: Callable[..., Tensor] = causal_attention
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.proj = nn.Linear(config.width, config.width)
         self.scalers = Scalers(config.heads, config.head_dim) if scaled else None

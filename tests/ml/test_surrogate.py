@@ -38,11 +38,11 @@ def test_attention_with_surrogates_gives_the_exact_codes(spec, generator):
 
 
 def test_gradients_reach_q_k_and_v(tiny_spec, generator):
-    codes = [
+    q, k, v = (
         (torch.rand(1, 20, 16, generator=generator) * full).requires_grad_() for full in (15, 7, 7)
-    ]
+    )
     weights = torch.randn(1, 20, 16, generator=generator)
-    (causal_attention(tiny_spec, *codes, OPS) * weights).sum().backward()
-    for code in codes:
+    (causal_attention(tiny_spec, q, k, v, OPS) * weights).sum().backward()
+    for code in (q, k, v):
         assert code.grad is not None and bool(torch.isfinite(code.grad).all())
         assert (code.grad != 0).float().mean() > 0.3
