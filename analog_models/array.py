@@ -22,17 +22,16 @@ class GainCellArray:
         self.spec = spec
         geometry = spec.geometry
         powers = len(spec.cell_polynomial) - 1
-        self.constant, _ = cell_terms(spec, xp.zeros(1, dtype=xp.float64))
+        self.constant, by_level = cell_terms(spec, xp.arange(spec.levels.kv, dtype=xp.float64))
+        self._terms_by_level = xp.stack([*by_level]) if by_level else xp.zeros((0, spec.levels.kv))
         self.terms = xp.zeros((powers, geometry.window, geometry.head_dim), dtype=xp.float64)
-        self._codes = xp.zeros((geometry.window, geometry.head_dim), dtype=xp.float64)
+        self._codes = xp.zeros((geometry.window, geometry.head_dim), dtype=xp.int64)
         self._written_at = xp.full((geometry.window,), -geometry.window, dtype=xp.int64)
         self._leakage = leakage_table(spec, like=self.terms)
 
     def write(self, slot: int, codes: Array, token: int) -> None:
-        """Charge the cells of `slot` to `codes` [head_dim]; their age counts from `token`."""
-        _, terms = cell_terms(self.spec, codes)
-        for power, term in enumerate(terms):
-            self.terms[power, slot] = term
+        """Charge the cells of `slot` to integer `codes` [head_dim]; they age from `token` on."""
+        self.terms[:, slot] = self._terms_by_level[:, codes]
         self._codes[slot] = codes
         self._written_at[slot] = token
 

@@ -104,4 +104,4 @@ class GoldenHead:
             raise CodeError(f"{name} has shape {shape}: needs ({self.spec.geometry.head_dim},)")
         check_codes(codes, levels, name)
         xp = array_namespace(codes)
-        return xp.astype(codes, xp.float64)
+        return xp.astype(codes, xp.float64 if name == "q" else xp.int64)

@@ -59,10 +59,10 @@ class ExactOps:
         return array_namespace(x).floor(x + 0.5)
 
     def snap(self, x: Array, step: float) -> Array:
-        return array_namespace(x).round(x / step) * step
+        return (x / step).round() * step
 
     def clip(self, x: Array, low: float, high: float) -> Array:
-        return array_namespace(x).clip(x, low, high)
+        return x.clip(low, high)
 
 
 EXACT = ExactOps()
@@ -111,7 +111,7 @@ def leakage_factors(table: Array, age: Array) -> Array:
 
     Ages beyond the table's, which only slots outside the window have, count as its last.
     """
-    return table[:, array_namespace(age).clip(age, 0, table.shape[1] - 1)]
+    return table[:, age.clip(0, table.shape[1] - 1)]
 
 
 def score_charge(q: Array, constant: float, k_terms: Sequence[Array], leak: Array) -> Array:

@@ -224,7 +224,7 @@ class HardwareSpec(_Group):
             ("schedule.write_k", schedule.write_k, write, MAX_CYCLES, "to fit a guarded strobe"),
             ("schedule.write_v", schedule.write_v, write, MAX_CYCLES, "to fit a guarded strobe"),
             ("schedule.reset", schedule.reset, 2, MAX_CYCLES, "to hold a token there"),
-            ("schedule.settle", schedule.settle, 1, MAX_CYCLES, "to start the converters"),
+            ("schedule.settle", schedule.settle, 2, MAX_CYCLES, "to start the converters"),
             ("schedule.score", schedule.score, levels.q_max, MAX_CYCLES, "to fit a query pulse"),
             ("schedule.activate", schedule.activate, pulse, MAX_CYCLES, "to fit converter.t_max_ps"),
             ("schedule.read_out", schedule.read_out, levels.count_max, MAX_CYCLES, "to fit a count"),

@@ -73,9 +73,17 @@ module testbench #(
       .out_negative(out_negative)
   );
 
-  // ---- recorders: level of the word lines in each cycle of `score`, cycle 0 in the top bits
+  // ---- recorders, in mid-cycle: the word lines in each cycle of `score`, cycle 0 in the top bits,
+  //      and for how many cycles `activate` was high
   reg [DIM*SCORE_CYCLES-1:0] q_levels = 0;
-  always @(posedge clk) if (score) q_levels <= {q_levels, q_pulse};
+  integer activate_cycles = 0;
+  always @(negedge clk) begin
+    if (score) begin
+      q_levels <= {q_levels, q_pulse};
+      activate_cycles <= 0;
+    end
+    if (activate) activate_cycles <= activate_cycles + 1;
+  end
 
   // ---- analog quantities, shown in the waveform
   real v_stored = 0;
@@ -93,30 +101,35 @@ module testbench #(
       // What the gates did to the pulses of one phase: lanes that passed and lanes that were cut.
       reg [WINDOW-1:0] row_seen = 0;
       reg [WINDOW-1:0] phi_lost = 0;
-      reg activate_before = 0;
-      always @(posedge clk) begin
-        activate_before <= activate;
+      always @(negedge clk) begin
         if (activate) begin
-          row_seen <= row | (activate_before ? row_seen : {WINDOW{1'b0}});
-          phi_lost <= (phi & ~row) | (activate_before ? phi_lost : {WINDOW{1'b0}});
+          row_seen <= row_seen | row;
+          phi_lost <= phi_lost | (phi & ~row);
+        end else if (score) begin
+          row_seen <= 0;
+          phi_lost <= 0;
         end
       end
     end else begin : exact
       genvar i;
+      reg start = 0;  // set from outside when the widths are written, at the time `activate` rises
       for (i = 0; i < WINDOW; i = i + 1) begin : phi_lane
         integer width_ps = 0;
         integer row_width_ps = 0;
         integer rise_ps = 0;
         reg pulse = 0;
-        always @(posedge activate) if (width_ps > 0) begin
-          pulse = 1;
-          pulse <= #(width_ps) 0;
+        always @(posedge start) begin
+          row_width_ps = 0;
+          if (width_ps > 0) begin
+            pulse = 1;
+            pulse <= #(width_ps) 0;
+          end
         end
         assign phi[i] = pulse;
-        always @(posedge activate) row_width_ps = 0;
         always @(posedge row[i]) rise_ps = $time;
         always @(negedge row[i]) row_width_ps = $time - rise_ps;
       end
+      always @(negedge activate) start = 0;
       for (i = 0; i < OUTPUTS; i = i + 1) begin : out_lane
         integer width_ps = 0;
         reg pulse = 0;

@@ -137,6 +137,7 @@ class AttentionHead(wiring.Component):
             counter.negative.eq(self.out_negative),
             counter.clear.eq(active.score),
             counter.sample.eq(active.convert),
+            counter.show.eq(self.result.valid),
             self.reset.eq(active.reset),
             self.score.eq(active.score),
             self.activate.eq(active.activate),

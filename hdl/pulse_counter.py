@@ -1,6 +1,6 @@
 """Pulse counter: signed widths of all output pulses, summed over the sub-tiles as they arrive."""
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,6 +32,8 @@ class PulseCounter(wiring.Component):
         Forget the sums.
     sample : In(1)
         Sample the pulses at the next edge; high for `count_max` cycles.
+    show : In(1)
+        The sums are complete; else `total` is 0, so that partial sums do not toggle a wide bus.
     total : Out
         Output codes lane by lane, complete one cycle after the last sample.
     """
@@ -48,6 +50,7 @@ class PulseCounter(wiring.Component):
                 "negative": In(lanes),
                 "clear": In(1),
                 "sample": In(1),
+                "show": In(1),
                 "total": Out(self._total.as_shape().width),
             }
         )
@@ -75,5 +78,7 @@ class PulseCounter(wiring.Component):
                 m.d.sync += plane.eq((-self._out_max >> bit & 1) * (2**dim - 1))
             with m.Elif(counting):
                 m.d.sync += plane.eq(following[bit])
-        m.d.comb += self.total.eq(planes_to_lanes(total))
+        shown = [Signal(dim, name=f"shown_{bit}") for bit in range(width)]
+        m.d.comb += [out.eq(Mux(self.show, plane, 0)) for out, plane in zip(shown, total, strict=True)]
+        m.d.comb += self.total.eq(planes_to_lanes(shown))
         return m

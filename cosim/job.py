@@ -1,0 +1,121 @@
+"""What a co-simulation is asked to do and what it found, as files between two processes."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from analog_models.errors import ArtefactError, CodeError
+from analog_models.files import write_bytes
+from analog_models.physics import check_codes
+from analog_models.spec import HardwareSpec
+
+__all__ = ["Job", "Outcome", "load_tensors", "save_tensors"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Tokens to feed to one head, one after the other.
+
+    q, k, v: [token, d] integer codes. flush: [token] whether a token starts a new sequence.
+    window_length: [token] the input of that name, read by the RTL when a sequence starts.
+    max_gap, max_stall: random back-pressure, in cycles, before a token is offered and before a
+    result is taken; 0 is none. exact: pulses at the exact picosecond. waves: analog traces.
+    """
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    flush: np.ndarray
+    window_length: np.ndarray
+    max_gap: int = 0
+    max_stall: int = 0
+    seed: int = 0
+    exact: bool = False
+    waves: bool = False
+
+    @property
+    def tokens(self) -> int:
+        return len(self.q)
+
+    def check(self, spec: HardwareSpec) -> None:
+        """Raise `CodeError` for shapes or codes that the head cannot take."""
+        shape = (self.tokens, spec.geometry.head_dim)
+        for name, levels in (("q", spec.levels.q), ("k", spec.levels.kv), ("v", spec.levels.kv)):
+            codes = getattr(self, name)
+            if codes.shape != shape or not self.tokens:
+                raise CodeError(f"{name} has shape {codes.shape}: needs [tokens, {shape[1]}]")
+            check_codes(codes, levels, name)
+        longest = spec.geometry.window
+        for name, low, high in (("flush", 0, 1), ("window_length", 1, longest)):
+            values = getattr(self, name)
+            if values.shape != shape[:1] or values.min() < low or values.max() > high:
+                raise CodeError(f"{name}: needs one value a token, allowed {low} to {high}")
+
+    def save(self, path: Path) -> None:
+        options = {k: v for k, v in asdict(self).items() if not isinstance(v, np.ndarray)}
+        arrays = {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+        save_tensors(path, arrays, {"options": json.dumps(options)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Job":
+        arrays, metadata = load_tensors(path)
+        return cls(**arrays, **json.loads(metadata["options"]))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the simulation saw.
+
+    out: [token, d] output codes. counts: [token, sub-tile, d] signed counts that the converters
+    sent. queries: [token, d] query codes measured on the word lines. accepted, finished: [token]
+    clock cycle of the edge that accepted the token and of the one that made its result valid.
+    trace: the last token's analog quantities, by name. wall_s: seconds spent simulating.
+    """
+
+    out: np.ndarray
+    counts: np.ndarray
+    queries: np.ndarray
+    accepted: np.ndarray
+    finished: np.ndarray
+    wall_s: float
+    trace: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def cycles(self) -> np.ndarray:
+        """Cycles from accepting each token to its valid result."""
+        return self.finished - self.accepted
+
+    def save(self, path: Path) -> None:
+        arrays = {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+        traces = {f"trace.{k}": np.asarray(v) for k, v in self.trace.items()}
+        save_tensors(path, arrays | traces, {"wall_s": repr(self.wall_s)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Outcome":
+        arrays, metadata = load_tensors(path)
+        trace = {k[6:]: arrays.pop(k) for k in list(arrays) if k.startswith("trace.")}
+        return cls(**arrays, trace=trace, wall_s=float(metadata["wall_s"]))
+
+
+def save_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Write a safetensors file whole or not at all."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_bytes(path, save(contiguous, metadata))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and metadata of a safetensors file. Raises `ArtefactError` if missing or truncated."""
+    try:
+        content = path.read_bytes()
+        arrays = load(content)
+    except OSError as error:
+        raise ArtefactError(f"{path}: {error.strerror}") from error
+    except SafetensorError as error:
+        raise ArtefactError(f"{path}: not a whole safetensors file: {error}") from error
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return arrays, header.get("__metadata__", {})

@@ -1,0 +1,156 @@
+"""Builds and runs a co-simulation: the one place that knows about the simulator.
+
+`simulate` serves the commands and the tests alike.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cocotb_tools.runner import get_runner
+
+from analog_models.errors import GaincellError, ToolError
+from analog_models.files import read_json, write_json
+from analog_models.spec import HardwareSpec
+from cosim.job import Job, Outcome
+from cosim.pulses import width_bits
+from hdl.verilog import TOP, emit
+
+__all__ = ["SIMULATOR", "simulate"]
+
+SIMULATOR = "icarus"
+TESTBENCH = Path(__file__).with_name("testbench.v")
+BUILD_ROOT = Path("build")
+
+
+def simulate(
+    spec: HardwareSpec,
+    job: Job,
+    *,
+    build_root: Path = BUILD_ROOT,
+    label: str = "",
+    waves: Path | None = None,
+) -> Outcome:
+    """Feed `job` to one head of `spec` in the simulator, coupled to the analog model.
+
+    build_root: where Verilog and compiled simulations are kept between runs. label: names the run
+    in its progress lines; none are shown if empty. waves: the FST file to write. Raises `CodeError`
+    for a job that does not fit, `ToolError` without a simulator, `GaincellError` if the simulation
+    finds a fault of the RTL's protocol.
+    """
+    job.check(spec)
+    _need_simulator()
+    verilog_dir = build_root / "verilog" / spec.hash
+    contract = emit(spec, verilog_dir)
+    parameters = _parameters(spec, contract, job.exact)
+    sim_dir = _build(verilog_dir, contract, parameters, waves is not None, build_root)
+    with tempfile.TemporaryDirectory(prefix="job-", dir=sim_dir) as folder:
+        return _run(spec, job, verilog_dir, sim_dir, Path(folder), label, waves)
+
+
+def _need_simulator() -> None:
+    if not (shutil.which("iverilog") and shutil.which("vvp")):
+        raise ToolError("Icarus Verilog (iverilog, vvp) is not on PATH: `make sim` installs it")
+
+
+def _parameters(spec: HardwareSpec, contract: dict[str, Any], exact: bool) -> dict[str, int]:
+    width = {port["name"]: port["width"] for port in contract["ports"]}
+    return {
+        "T_CLK": spec.schedule.t_clk_ps,
+        "DIM": width["q_pulse"],
+        "WINDOW": width["phi"],
+        "OUTPUTS": width["out_pulse"],
+        "TOKEN_BITS": width["token__payload"],
+        "RESULT_BITS": width["result__payload"],
+        "LENGTH_BITS": width["window_length"],
+        "SLOT_BITS": width["write__slot"],
+        "CODE_BITS": width["write__code"],
+        "SCORE_CYCLES": spec.schedule.score,
+        "WIDTH_BITS": width_bits(spec),
+        "EXACT": int(exact),
+    }
+
+
+def _build(
+    verilog_dir: Path,
+    contract: dict[str, Any],
+    parameters: dict[str, int],
+    waves: bool,
+    build_root: Path,
+) -> Path:
+    """Compile, unless the same sources with the same parameters have been; return its folder."""
+    identity = [contract["sha256"], TESTBENCH.read_text(), parameters, waves]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    sim_dir = (build_root / "icarus" / digest).resolve()
+    done = sim_dir / "built.json"
+    if not done.exists():
+        try:
+            get_runner(SIMULATOR).build(
+                sources=[verilog_dir / f"{TOP}.v", TESTBENCH],
+                hdl_toplevel="testbench",
+                parameters=parameters,
+                build_dir=sim_dir,
+                build_args=["-g2012"],
+                timescale=("1ps", "1ps"),
+                waves=waves,
+                always=True,
+                log_file=sim_dir / "build.log",
+            )
+        except RuntimeError as error:
+            raise ToolError(f"iverilog failed: see {sim_dir / 'build.log'}") from error
+        write_json(done, {"parameters": parameters})
+    return sim_dir
+
+
+def _run(
+    spec: HardwareSpec,
+    job: Job,
+    verilog_dir: Path,
+    sim_dir: Path,
+    folder: Path,
+    label: str,
+    waves: Path | None,
+) -> Outcome:
+    write_json(folder / "spec.json", spec.to_tree())
+    job.save(folder / "job.safetensors")
+    contract = (verilog_dir / f"{TOP}.json").resolve()
+    log_level = os.environ.get("COCOTB_LOG_LEVEL", "ERROR")
+    runner = get_runner(SIMULATOR)
+    try:
+        runner.test(
+            test_module="cosim.replay",
+            hdl_toplevel_lang="verilog",
+            hdl_toplevel="testbench",
+            build_dir=sim_dir,
+            test_dir=folder,
+            results_xml=str(folder / "results.xml"),
+            seed=job.seed,
+            timescale=("1ps", "1ps"),
+            waves=waves is not None,
+            plusargs=[f"+dumpfile_path={waves.resolve()}"] if waves else [],
+            extra_env={
+                "GAINCELL_JOB": str(folder),
+                "GAINCELL_CONTRACT": str(contract),
+                "GAINCELL_LABEL": label,
+                "COCOTB_LOG_LEVEL": log_level,
+                "GPI_LOG_LEVEL": log_level,
+                "OPENBLAS_NUM_THREADS": "1",
+                "PYTHONPATH": os.pathsep.join(_import_path()),
+            },
+        )
+    except (RuntimeError, SystemExit) as error:
+        raise GaincellError(f"the simulator stopped: {error}") from error
+    if (folder / "error.json").exists():
+        raise GaincellError(read_json(folder / "error.json")["error"])
+    if not (folder / "outcome.safetensors").exists():
+        raise GaincellError("the simulation ended early: run with COCOTB_LOG_LEVEL=INFO to see why")
+    return Outcome.load(folder / "outcome.safetensors")
+
+
+def _import_path() -> list[str]:
+    root = str(Path(__file__).resolve().parents[1])
+    return [root, *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -1,0 +1,35 @@
+import hashlib
+import json
+
+import pytest
+from tests.hdl.clocked import small_spec
+
+from analog_models.spec import load_preset
+from hdl.verilog import emit
+
+
+@pytest.mark.parametrize("spec", [load_preset(), small_spec()], ids=["full", "small"])
+def test_the_contract_describes_the_verilog(spec, tmp_path):
+    contract = emit(spec, tmp_path)
+    text = (tmp_path / "attention_head.v").read_text()
+    assert json.loads((tmp_path / "attention_head.json").read_text()) == contract
+    assert contract["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    assert contract["spec_hash"] == spec.hash
+    header = text[text.index("module attention_head(") :].split("endmodule")[0]
+    for port in contract["ports"]:
+        width = f"[{port['width'] - 1}:0] " if port["width"] > 1 else ""
+        assert f"\n  {port['direction']} {width}{port['name']};\n" in header
+    token = {port["name"]: port["width"] for port in contract["ports"]}["token__payload"]
+    fields = contract["payloads"]["token__payload"].values()
+    assert sum(field["lanes"] * field["bits"] for field in fields) == token
+
+
+def test_the_paper_latency_is_in_the_contract(tmp_path):
+    contract = emit(load_preset("leroux2025"), tmp_path)
+    assert contract["latency_cycles"] == 65
+    assert contract["clock"]["period_ps"] == 1000
+
+
+def test_the_same_specification_gives_the_same_verilog(tmp_path):
+    spec = small_spec()
+    assert emit(spec, tmp_path / "a")["sha256"] == emit(spec, tmp_path / "b")["sha256"]
