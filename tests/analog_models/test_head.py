@@ -68,7 +68,8 @@ def test_the_parallel_form_equals_the_stream():
     rng = np.random.default_rng(1)
     q, k, v = tokens(rng, 12)
     stream = GoldenHead(SMALL).run(q, k, v)
-    parallel = causal_attention(SMALL, *(x.astype(np.float64) for x in (q, k, v)))
+    wide = np.stack((q, k, v)).astype(np.float64)
+    parallel = causal_attention(SMALL, wide[0], wide[1], wide[2])
     assert np.array_equal(stream, parallel)
 
 
