@@ -13,6 +13,8 @@ SIM := .venv/.stamp-icarus
 SYNTH := .venv/.stamp-synth
 ML := .venv/.stamp-ml
 TEST := .venv/.stamp-test
+# Icarus may have gone since.
+$(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(SIM))
 
 LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright

@@ -22,17 +22,19 @@ own_apt() {
         2>>"$root/.tools/apt/log"
 }
 
+first_error() { grep -m 1 -E '^E:|Failed to fetch' "$root/.tools/apt/log"; }
+
 # Unpack packages into .tools, with those they depend on that this machine lacks.
 unpack() {
     command -v apt-get >/dev/null || die "no apt-get here; please install what Debian calls $*"
     say "unpacking $* into .tools (about 10 s)"
     rm -rf .tools/deb .tools/apt
     mkdir -p .tools/deb .tools/apt/lists/partial .tools/apt/cache/archives/partial
-    own_apt update || die "apt-get update failed: $(tail -n 1 .tools/apt/log)"
+    own_apt update || die "apt-get update failed: $(first_error)"
     # "Inst NAME (VERSION" is a new package, "Inst NAME [OLD] (VERSION" an upgrade that we can do without.
     needed=$(own_apt install --simulate --no-install-recommends "$@" | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')
     cd .tools/deb
-    own_apt download ${needed:-"$@"} || die "cannot download $*: $(tail -n 1 "$root/.tools/apt/log")"
+    own_apt download ${needed:-"$@"} || die "cannot download $*: $(first_error)"
     for deb in *.deb; do dpkg -x "$deb" "$root/.tools"; done
     cd "$root"
     rm -rf .tools/deb .tools/apt
@@ -44,7 +46,7 @@ install_as_root() {
     command -v apt-get >/dev/null || return 1
     say "apt-get install $*"
     set -- env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@"
-    $sudo "$@" >/dev/null 2>&1 || { $sudo apt-get update -qq && $sudo "$@" >/dev/null; }
+    $sudo "$@" >/dev/null 2>&1 || { $sudo apt-get update -qq && $sudo "$@"; } >/dev/null 2>&1
 }
 
 # --- Python packages ---------------------------------------------------------------------------------------------
@@ -60,8 +62,9 @@ make_venv() {
     if "$python" -c 'import ensurepip' 2>/dev/null; then
         $venv_python -m ensurepip >/dev/null
     else # Debian keeps pip in a package of its own
-        unpack python3-pip-whl
-        wheel=$(echo .tools/usr/share/python-wheels/pip-*.whl)
+        wheels=.tools/usr/share/python-wheels
+        [ -e $wheels ] || unpack python3-pip-whl
+        wheel=$(echo $wheels/pip-*.whl)
         $venv_python "$wheel/pip" install -qq --no-compile --no-index "$wheel"
     fi
 }

@@ -85,15 +85,8 @@ def cell_terms(spec: HardwareSpec, codes: Array, ops: Ops = EXACT) -> tuple[floa
 
 
 @lru_cache(maxsize=8)
-def _leakage_table(spec: HardwareSpec) -> tuple[tuple[float, ...], ...]:
-    rate = spec.leakage.decay_per_token
-    whole = spec.leakage.convention == "whole_term"
-    return tuple(
-        tuple(
-            math.exp(-rate * age * (1 if whole else i)) for age in range(spec.geometry.window + 1)
-        )
-        for i in range(len(spec.cell_polynomial))
-    )
+def _decay(rates: tuple[float, ...], ages: int) -> list[list[float]]:
+    return [[math.exp(-rate * age) for age in range(ages)] for rate in rates]
 
 
 def leakage_table(spec: HardwareSpec, like: Array) -> Array:
@@ -103,7 +96,12 @@ def leakage_table(spec: HardwareSpec, like: Array) -> Array:
     gives library, type and device.
     """
     xp = array_namespace(like)
-    return xp.asarray(_leakage_table(spec), dtype=like.dtype, device=device(like))
+    leakage = spec.leakage
+    per_power = leakage.convention == "per_power"
+    powers = range(len(spec.cell_polynomial))
+    rates = tuple(leakage.decay_per_token * (i if per_power else 1) for i in powers)
+    table = _decay(rates, spec.geometry.window + 1)
+    return xp.asarray(table, dtype=like.dtype, device=device(like))
 
 
 def leakage_factors(table: Array, age: Array) -> Array:
@@ -148,7 +146,8 @@ def row_charge(
     """A_d = sum_j phi_j f(V_jd), summed inside each sub-tile, in ps times charge.
 
     phi_ps: [..., T, M] pulse widths; v_terms: powers of [..., M, d]; leak: [power, ...] that
-    broadcast to phi_ps. M is a multiple of the sub-tile. Returns [..., sub-tile, T, d] (second dot product).
+    broadcast to phi_ps. M is a multiple of the sub-tile. Returns [..., sub-tile, T, d] (Leroux et
+    al. 2025, Fig. 1: second dot product).
     """
     xp = array_namespace(phi_ps)
     rows = spec.geometry.subtile
@@ -186,9 +185,7 @@ def count_pulses(spec: HardwareSpec, signed_width_ps: Array, ops: Ops = EXACT) -
     return xp.sign(signed_width_ps) * count
 
 
-def causal_attention(
-    spec: HardwareSpec, q: Array, k: Array, v: Array, ops: Ops = EXACT
-) -> Array:
+def causal_attention(spec: HardwareSpec, q: Array, k: Array, v: Array, ops: Ops = EXACT) -> Array:
     """Output codes of a whole sequence that starts with an empty window, all tokens at once.
 
     q, k, v: [..., T, d] codes with T at most the window. Returns [..., T, d], the sum over
@@ -200,7 +197,9 @@ def causal_attention(
     geometry = spec.geometry
     if not (q.shape == k.shape == v.shape and dim == geometry.head_dim):
         shapes = [tuple(x.shape) for x in (q, k, v)]
-        raise CodeError(f"q, k, v have shapes {shapes}: need one shape [..., T, {geometry.head_dim}]")
+        raise CodeError(
+            f"q, k, v have shapes {shapes}: need one shape [..., T, {geometry.head_dim}]"
+        )
     if not 1 <= tokens <= geometry.window:
         raise CodeError(f"sequence of {tokens} tokens: allowed 1 to {geometry.window}, the window")
     spare = -tokens % geometry.subtile

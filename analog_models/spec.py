@@ -218,7 +218,9 @@ class HardwareSpec(_Group):
         pulse = math.ceil(converter.t_max_ps / t_clk)
         supply = self.cell.v_supply_v
         write = 2 * schedule.dac_guard + 1
+        window = self.geometry.window
         return [
+            ("geometry.subtile * geometry.subtiles", window, 2, 65536, "slots of a window"),
             ("cell.v_zero_v", self.cell.v_zero_v, 0, supply, "the supply"),
             ("leakage.asymptote_v", self.leakage.asymptote_v, 0, supply, "the supply"),
             ("schedule.write_k", schedule.write_k, write, MAX_CYCLES, "to fit a guarded strobe"),
@@ -226,8 +228,20 @@ class HardwareSpec(_Group):
             ("schedule.reset", schedule.reset, 2, MAX_CYCLES, "to hold a token there"),
             ("schedule.settle", schedule.settle, 2, MAX_CYCLES, "to start the converters"),
             ("schedule.score", schedule.score, levels.q_max, MAX_CYCLES, "to fit a query pulse"),
-            ("schedule.activate", schedule.activate, pulse, MAX_CYCLES, "to fit converter.t_max_ps"),
-            ("schedule.read_out", schedule.read_out, levels.count_max, MAX_CYCLES, "to fit a count"),
+            (
+                "schedule.activate",
+                schedule.activate,
+                pulse,
+                MAX_CYCLES,
+                "to fit converter.t_max_ps",
+            ),
+            (
+                "schedule.read_out",
+                schedule.read_out,
+                levels.count_max,
+                MAX_CYCLES,
+                "to fit a count",
+            ),
             ("grid.t_ps", self.grid.t_ps, 1, t_clk // 2, "half a clock, or counting is undefined"),
             ("grid.charge_bits", self.grid.charge_bits, 8, self._spare_bits(), "to stay exact"),
         ]
@@ -242,7 +256,7 @@ class HardwareSpec(_Group):
 
     @property
     def cell_polynomial(self) -> tuple[float, ...]:
-        """Coefficients of the cell's transfer in powers of (V - asymptote), what leakage acts on."""
+        """Coefficients of the cell's transfer in powers of V - asymptote, which decay."""
         shift = self.leakage.asymptote_v - self.cell.v_zero_v
         c = self.cell.polynomial
         return tuple(

@@ -4,6 +4,7 @@ It acts at the phase boundaries on what the pins really did: DAC codes and strob
 widths of the query pulses, the activation pulses that came through the gates.
 """
 
+from collections.abc import Coroutine
 from typing import Any
 
 import cocotb
@@ -11,6 +12,7 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 
 from analog_models.array import GainCellArray
+from analog_models.errors import GaincellError
 from analog_models.physics import (
     charge_to_pulse,
     count_pulses,
@@ -35,7 +37,8 @@ class FrontEnd:
         phi_ps: [slot] widths of the converters' pulses; row_ps: [slot] those that passed the gates.
         score: [slot] charge of the K columns.
         width_ps: [sub-tile, d] signed widths of the output pulses.
-    `counts` and `queries` keep [sub-tile, d] and [d] codes of every token.
+    `counts`, `queries` and `rows` keep counts [sub-tile, d], query codes [d] and widths [slot] in
+    ps of every token.
     """
 
     def __init__(self, dut: Any, spec: HardwareSpec, link: PulseLink) -> None:
@@ -45,12 +48,20 @@ class FrontEnd:
         self.slot = 0
         self.counts: list[np.ndarray] = []
         self.queries: list[np.ndarray] = []
+        self.rows: list[np.ndarray] = []
+        self.fault: GaincellError | None = None
         self.phi_ps = self.row_ps = np.zeros(spec.geometry.window)
 
     def start(self) -> None:
-        """Run beside the simulation until its end."""
-        for task in (self._write_keys(), self._write_values(), self._score(), self._activate()):
-            cocotb.start_soon(task)
+        """Run beside the simulation until its end, or until a fault that `fault` then holds."""
+        for work in (self._write_keys(), self._write_values(), self._score(), self._activate()):
+            cocotb.start_soon(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except GaincellError as error:
+            self.fault = error
 
     def _write(self, array: GainCellArray) -> None:
         bits = self.spec.levels.kv_max.bit_length()
@@ -101,6 +112,7 @@ class FrontEnd:
             self._link.send_outputs(self.width_ps, counts)
             self.counts.append(counts.astype(np.int8))
             self.queries.append(self.q.astype(np.uint8))
+            self.rows.append(self.row_ps.astype(np.uint32))
 
     async def trace_waves(self, slot: int = 0, cell: int = 0) -> None:
         """Show one cell's stored voltage, one integrator and one phi width in the waveform."""

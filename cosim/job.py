@@ -72,14 +72,16 @@ class Outcome:
     """What the simulation saw.
 
     out: [token, d] output codes. counts: [token, sub-tile, d] signed counts that the converters
-    sent. queries: [token, d] query codes measured on the word lines. accepted, finished: [token]
-    clock cycle of the edge that accepted the token and of the one that made its result valid.
+    sent. queries: [token, d] query codes measured on the word lines. rows: [token, slot] widths in
+    ps of the activation pulses that reached the V rows. accepted, finished: [token] clock cycle of
+    the edge that accepted the token and of the one that made its result valid.
     trace: the last token's analog quantities, by name. wall_s: seconds spent simulating.
     """
 
     out: np.ndarray
     counts: np.ndarray
     queries: np.ndarray
+    rows: np.ndarray
     accepted: np.ndarray
     finished: np.ndarray
     wall_s: float
@@ -104,7 +106,7 @@ class Outcome:
 
 def save_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Write a safetensors file whole or not at all."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     write_bytes(path, save(contiguous, metadata))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import FallingEdge, RisingEdge, Timer, with_timeout
+from cocotb.triggers import FallingEdge, RisingEdge, SimTimeoutError, Timer, with_timeout
 from cocotb.utils import get_sim_time
 
 from analog_models.errors import GaincellError
@@ -23,6 +23,7 @@ from cosim.packing import from_bits, pack_lanes, unpack_lanes
 from cosim.pulses import ExactLink, ReplayLink
 
 RESET_CYCLES = 3
+TRACED = ("slot", "q", "score", "phi_ps", "row_ps", "width_ps")
 
 
 class Bench:
@@ -54,14 +55,14 @@ class Bench:
         for token in range(self.job.tokens):
             try:
                 await with_timeout(self.collect(token), patience * self.t_clk_ps, "ps")
-            except cocotb.triggers.SimTimeoutError:
-                raise GaincellError(
+            except SimTimeoutError:
+                raise self.front_end.fault or GaincellError(
                     f"token {token}: no result within {patience} cycles of its predecessor's"
                 ) from None
             progress.show(token + 1)
 
     def waits(self, longest: int, salt: str) -> Iterator[int]:
-        """A random number of cycles to wait for each token, half of them 0; none if `longest` is 0."""
+        """Random numbers of cycles to wait, half of them 0; all of them if `longest` is 0."""
         rng = random.Random(f"{salt} {self.job.seed}")
         while True:
             yield rng.randint(0, longest) if longest and rng.random() < 0.5 else 0
@@ -110,14 +111,12 @@ class Bench:
 
     def outcome(self, wall_s: float) -> Outcome:
         front_end = self.front_end
-        trace = {
-            name: np.asarray(getattr(front_end, name))
-            for name in ("slot", "q", "score", "phi_ps", "row_ps", "width_ps")
-        }
+        trace = {name: np.asarray(getattr(front_end, name)) for name in TRACED}
         return Outcome(
             out=np.array(self.out, dtype=np.int16),
             counts=np.array(front_end.counts),
             queries=np.array(front_end.queries),
+            rows=np.array(front_end.rows),
             accepted=np.array(self.accepted),
             finished=np.array(self.finished),
             wall_s=wall_s,
@@ -156,13 +155,7 @@ async def replay(dut: Any) -> None:
         bench = Bench(dut, spec, contract, job)
         gc.freeze()  # what is loaded now stays; nothing that a token makes needs the collector
         start = time.perf_counter()
-        if os.environ.get("PROF"):
-            import cProfile; pr=cProfile.Profile(); pr.enable()
-        c0=time.process_time()
         await bench.run(Progress(os.environ.get("GAINCELL_LABEL", ""), job.tokens))
-        print("CPU", time.process_time()-c0, job.tokens/(time.process_time()-c0))
-        if os.environ.get("PROF"):
-            pr.disable(); pr.dump_stats("/tmp/prof.out")
         bench.outcome(time.perf_counter() - start).save(folder / "outcome.safetensors")
     except GaincellError as error:
         write_json(folder / "error.json", {"error": str(error)})

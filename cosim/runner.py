@@ -8,11 +8,13 @@ import json
 import os
 import shutil
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from cocotb_tools.runner import get_runner
 
+import hdl
 from analog_models.errors import GaincellError, ToolError
 from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec
@@ -44,12 +46,27 @@ def simulate(
     """
     job.check(spec)
     _need_simulator()
-    verilog_dir = build_root / "verilog" / spec.hash
-    contract = emit(spec, verilog_dir)
+    verilog_dir = build_root / "verilog" / _identity(spec.hash, *_sources_of_rtl())
+    contract = _verilog(spec, verilog_dir)
     parameters = _parameters(spec, contract, job.exact)
     sim_dir = _build(verilog_dir, contract, parameters, waves is not None, build_root)
     with tempfile.TemporaryDirectory(prefix="job-", dir=sim_dir) as folder:
         return _run(spec, job, verilog_dir, sim_dir, Path(folder), label, waves)
+
+
+def _identity(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _sources_of_rtl() -> list[str]:
+    sources = sorted(Path(hdl.__file__).parent.glob("*.py"))
+    return [version("amaranth"), *(source.read_text() for source in sources)]
+
+
+def _verilog(spec: HardwareSpec, folder: Path) -> dict[str, Any]:
+    """The contract of the Verilog in `folder`, written there unless it is already."""
+    contract = folder / f"{TOP}.json"
+    return read_json(contract) if contract.exists() else emit(spec, folder)
 
 
 def _need_simulator() -> None:
@@ -83,9 +100,8 @@ def _build(
     build_root: Path,
 ) -> Path:
     """Compile, unless the same sources with the same parameters have been; return its folder."""
-    identity = [contract["sha256"], TESTBENCH.read_text(), parameters, waves]
-    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-    sim_dir = (build_root / "icarus" / digest).resolve()
+    identity = _identity(contract["sha256"], TESTBENCH.read_text(), parameters, waves)
+    sim_dir = (build_root / SIMULATOR / identity).resolve()
     done = sim_dir / "built.json"
     if not done.exists():
         try:

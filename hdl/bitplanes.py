@@ -4,7 +4,7 @@ One operation then serves all lanes at once. The gates are those of an adder per
 sees a few wide operations instead of thousands of narrow ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
 
@@ -29,7 +29,7 @@ def differs(planes: list[Signal], number: Value) -> Value:
     return reduce(or_, unequal)
 
 
-def add_columns(m: Module, columns: dict[int, Iterable[Value]], width: int) -> list[Value]:
+def add_columns(m: Module, columns: Mapping[int, Iterable[Value]], width: int) -> list[Value]:
     """Sum in every lane of the words in `columns`, where `columns[b]` have weight 2^b.
 
     Reduces each column by rows of full adders, as a Wallace tree does, so that the delay grows

@@ -79,6 +79,8 @@ class PulseCounter(wiring.Component):
             with m.Elif(counting):
                 m.d.sync += plane.eq(following[bit])
         shown = [Signal(dim, name=f"shown_{bit}") for bit in range(width)]
-        m.d.comb += [out.eq(Mux(self.show, plane, 0)) for out, plane in zip(shown, total, strict=True)]
+        m.d.comb += [
+            out.eq(Mux(self.show, plane, 0)) for out, plane in zip(shown, total, strict=True)
+        ]
         m.d.comb += self.total.eq(planes_to_lanes(shown))
         return m

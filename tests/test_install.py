@@ -94,3 +94,20 @@ def test_every_dependency_is_bounded():
     for extra in project["optional-dependencies"].values():
         requirements += extra
     assert [r for r in requirements if "==" not in r and "<" not in r] == []
+
+
+def test_icarus_is_installed_again_once_it_is_gone(copy):
+    stamp = copy / ".venv/.stamp-icarus"
+    stamp.parent.mkdir()
+    stamp.touch()
+    tools = copy / "tools"
+    tools.mkdir()
+    for name in ("make", "sh", "rm"):
+        (tools / name).symlink_to(shutil.which(name))
+    run("make", "--dry-run", "sim", cwd=copy, PATH=str(tools))
+    assert not stamp.exists()
+    for name in ("iverilog", "vvp"):
+        (tools / name).symlink_to(shutil.which("true"))
+    stamp.touch()
+    run("make", "--dry-run", "sim", cwd=copy, PATH=str(tools))
+    assert stamp.exists()

@@ -68,7 +68,8 @@ def test_the_parallel_form_equals_the_stream():
     rng = np.random.default_rng(1)
     q, k, v = tokens(rng, 12)
     stream = GoldenHead(SMALL).run(q, k, v)
-    parallel = causal_attention(SMALL, *(x.astype(np.float64) for x in (q, k, v)))
+    q, k, v = (x.astype(np.float64) for x in (q, k, v))
+    parallel = causal_attention(SMALL, q, k, v)
     assert np.array_equal(stream, parallel)
 
 

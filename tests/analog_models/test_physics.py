@@ -84,18 +84,18 @@ def codes(rng, spec, tokens):
 
 specs = st.builds(
     lambda dim, subtile, subtiles, a_sat, decay, convention, linear: (
-        (SPEC.linearised() if linear else SPEC).replace(
-            geometry__head_dim=dim,
-            geometry__subtile=subtile,
-            geometry__subtiles=subtiles,
-            converter__s_sat=80.0 * dim / 64,
-            converter__a_sat=a_sat,
-            leakage__decay_per_token=decay,
-            leakage__convention=convention,
-        )
+        SPEC.linearised() if linear else SPEC
+    ).replace(
+        geometry__head_dim=dim,
+        geometry__subtile=subtile,
+        geometry__subtiles=subtiles,
+        converter__s_sat=80.0 * dim / 64,
+        converter__a_sat=a_sat,
+        leakage__decay_per_token=decay,
+        leakage__convention=convention,
     ),
     dim=st.integers(1, 12),
-    subtile=st.integers(1, 9),
+    subtile=st.integers(2, 9),
     subtiles=st.integers(1, 5),
     a_sat=st.floats(0.5, 40),
     decay=st.floats(0, 0.2),

@@ -31,12 +31,19 @@ def test_every_shipped_value_has_a_source():
     ("changes", "message"),
     [
         ({"geometry__head_dim": 0}, "geometry.head_dim = 0: Input should be greater than 0"),
+        (
+            {"geometry__subtiles": 1025},
+            "geometry.subtile * geometry.subtiles = 65600: allowed 2 to",
+        ),
         ({"levels__q": 2.5}, "levels.q = 2.5: Input should be a valid integer"),
         ({"cell__v_zero_v": float("nan")}, "cell.v_zero_v = nan: Input should be a finite number"),
         ({"cell__v_zero_v": 1.0}, "cell.v_zero_v = 1.0: allowed 0 to 0.9, the supply"),
         ({"schedule__score": 14}, "schedule.score = 14: allowed 15 to 4096, to fit a query pulse"),
         ({"schedule__activate": 9}, "schedule.activate = 9: allowed 15 to 4096"),
-        ({"leakage__convention": "none"}, "leakage.convention = 'none': Input should be 'per_power'"),
+        (
+            {"leakage__convention": "none"},
+            "leakage.convention = 'none': Input should be 'per_power'",
+        ),
         ({"cell__transfer": ()}, "cell.transfer = (): needs 1 to 8 rows"),
         ({"grid__charge_bits": 30}, "grid.charge_bits = 30: allowed 8 to 24, to stay exact"),
         ({"geometry__rows": 3}, "specification has no field geometry.rows"),

@@ -1,8 +1,7 @@
 import random
 
-from tests.hdl.clocked import run_comb, small_spec
-
 from hdl.activation import ActivationGate
+from tests.hdl.clocked import run_comb, small_spec
 
 
 def test_a_pulse_passes_in_the_phase_and_in_valid_slots_only():

@@ -3,9 +3,9 @@ import random
 from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from tests.hdl.clocked import run_comb
 
 from hdl.bitplanes import add_columns, differs, lanes_to_planes, planes_to_lanes
+from tests.hdl.clocked import run_comb
 
 LANES, WIDTH = 5, 4
 
@@ -13,8 +13,8 @@ LANES, WIDTH = 5, 4
 class Adder(wiring.Component):
     """Sums `words` 1-lane numbers of weight 1 and of weight 2 in every lane."""
 
-    words: In(LANES * 9)
-    total: Out(LANES * WIDTH)
+    def __init__(self):
+        super().__init__({"words": In(LANES * 9), "total": Out(LANES * WIDTH)})
 
     def elaborate(self, platform):
         m = Module()
@@ -25,10 +25,11 @@ class Adder(wiring.Component):
 
 
 class Transposer(wiring.Component):
-    lanes: In(LANES * WIDTH)
-    number: In(WIDTH)
-    back: Out(LANES * WIDTH)
-    unequal: Out(LANES)
+    def __init__(self):
+        wide = LANES * WIDTH
+        super().__init__(
+            {"lanes": In(wide), "number": In(WIDTH), "back": Out(wide), "unequal": Out(LANES)}
+        )
 
     def elaborate(self, platform):
         m = Module()

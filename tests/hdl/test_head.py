@@ -1,7 +1,7 @@
 import pytest
-from tests.hdl.clocked import run, small_spec
 
 from hdl.head import AttentionHead
+from tests.hdl.clocked import run, small_spec
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 import random
 
 import pytest
-from tests.hdl.clocked import run, small_spec
 
 from hdl.pulse_counter import PulseCounter
+from tests.hdl.clocked import run, small_spec
 
 
 def lanes_of(total, width, lanes):

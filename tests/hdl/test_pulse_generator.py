@@ -1,9 +1,9 @@
 import random
 
 import pytest
-from tests.hdl.clocked import run, small_spec
 
 from hdl.pulse_generator import PulseGenerator
+from tests.hdl.clocked import run, small_spec
 
 
 @pytest.mark.parametrize("run_cycles", [15, 17, 25])
@@ -12,7 +12,11 @@ def test_a_pulse_lasts_its_code_and_rises_with_the_others(run_cycles):
     rng = random.Random(run_cycles)
 
     async def testbench(ctx):
-        for codes in [[0] * 8, [15] * 8, *[[rng.randrange(16) for _ in range(8)] for _ in range(9)]]:
+        for codes in [
+            [0] * 8,
+            [15] * 8,
+            *[[rng.randrange(16) for _ in range(8)] for _ in range(9)],
+        ]:
             ctx.set(dut.code, sum(code << 4 * lane for lane, code in enumerate(codes)))
             ctx.set(dut.run, 1)
             for cycle in range(run_cycles):

@@ -1,8 +1,8 @@
 import pytest
-from tests.hdl.clocked import run, small_spec
 
 from hdl.head import control_intervals
 from hdl.sequencer import PhaseSequencer
+from tests.hdl.clocked import run, small_spec
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import hashlib
 import json
 
 import pytest
-from tests.hdl.clocked import small_spec
 
 from analog_models.spec import load_preset
 from hdl.verilog import emit
+from tests.hdl.clocked import small_spec
 
 
 @pytest.mark.parametrize("spec", [load_preset(), small_spec()], ids=["full", "small"])

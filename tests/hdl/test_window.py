@@ -1,9 +1,9 @@
 import random
 
 import pytest
-from tests.hdl.clocked import run, small_spec
 
 from hdl.window import WindowPointer
+from tests.hdl.clocked import run, small_spec
 
 
 class Model:

@@ -1,9 +1,9 @@
 import pytest
-from tests.hdl.clocked import run_comb, small_spec
 
 from analog_models.errors import SpecError
 from hdl.head import control_intervals
 from hdl.write_scheduler import WriteScheduler, strobe_interval
+from tests.hdl.clocked import run_comb, small_spec
 
 
 def test_the_dacs_drive_keys_or_values():
@@ -19,7 +19,10 @@ def test_the_dacs_drive_keys_or_values():
             ctx.set(dut.strobe_v, write_v)
             assert ctx.get(dut.port.code) == code
             assert ctx.get(dut.port.slot) == 9
-            assert (ctx.get(dut.port.strobe_k), ctx.get(dut.port.strobe_v)) == (1 - write_v, write_v)
+            assert (ctx.get(dut.port.strobe_k), ctx.get(dut.port.strobe_v)) == (
+                1 - write_v,
+                write_v,
+            )
 
     run_comb(dut, testbench)
 

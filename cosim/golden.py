@@ -1,0 +1,126 @@
+"""Golden vectors: the integer codes of an adapted language model's attention, read from files.
+
+A folder holds `manifest.json` and two safetensors files:
+  passage  q, k, v, out [layer, head, token, d]: every head on one text, from an empty window
+  wrap     q, k, v, out [token, d]: one head fed without flush for more tokens than the window
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analog_models.errors import ArtefactError
+from analog_models.files import read_json
+from analog_models.spec import HardwareSpec
+from cosim.job import Job, load_tensors
+
+__all__ = ["GOLDEN", "Golden", "Stream", "load_golden"]
+
+GOLDEN = Path(__file__).parents[1] / "ml" / "golden"
+PASSAGE, WRAP = "passage.safetensors", "wrap.safetensors"
+SIGNALS = ("q", "k", "v", "out")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Tokens of one or more heads, one head after the other, each from an empty window.
+
+    q, k, v, out: [token, d] codes; heads: the head that each token belongs to; first: indices of
+    the tokens that start a sequence.
+    """
+
+    name: str
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    out: np.ndarray
+    heads: list[str]
+    first: list[int]
+
+    def job(self, spec: HardwareSpec, **options: Any) -> Job:
+        """The co-simulation that replays this stream at the full window."""
+        flush = np.zeros(len(self.q), dtype=np.uint8)
+        flush[self.first] = 1
+        length = np.full(len(self.q), spec.geometry.window, dtype=np.int32)
+        return Job(self.q, self.k, self.v, flush, length, **options)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Golden vectors with the text that they come from.
+
+    text, predicted: the passage, and the token that the model predicts after each of its tokens.
+    """
+
+    manifest: dict[str, Any]
+    passage: dict[str, np.ndarray]
+    wrap: dict[str, np.ndarray]
+    text: list[str]
+    predicted: list[str]
+
+    def passage_stream(self, tokens: int | None = None) -> Stream:
+        """All heads on the first `tokens` tokens of the passage (all by default)."""
+        layers, heads, length, dim = self.passage["q"].shape
+        count = min(tokens or length, length)
+        codes = {name: self.passage[name][:, :, :count].reshape(-1, dim) for name in SIGNALS}
+        names = [f"{layer}.{head}" for layer in range(layers) for head in range(heads)]
+        labels = [name for name in names for _ in range(count)]
+        first = list(range(0, len(labels), count))
+        return Stream(
+            f"passage: {len(names)} heads x {count} tokens", **codes, heads=labels, first=first
+        )
+
+    def wrap_stream(self, tokens: int | None = None) -> Stream:
+        """The head that is fed without flush, its first `tokens` tokens (all by default)."""
+        count = min(tokens or len(self.wrap["q"]), len(self.wrap["q"]))
+        entry = self.manifest["files"][WRAP]
+        name = f"{entry['layer']}.{entry['head']}"
+        codes = {name: self.wrap[name][:count] for name in SIGNALS}
+        title = f"wrap: head {name} x {count} tokens"
+        return Stream(title, **codes, heads=[name] * count, first=[0])
+
+
+def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
+    """Read golden vectors made for `spec`.
+
+    Raises `ArtefactError` for a missing, truncated or altered file, and for vectors of another
+    specification.
+    """
+    manifest = read_json(folder / "manifest.json")
+    try:
+        made_for, files = manifest["spec_hash"], manifest["files"]
+        text, predicted = files[PASSAGE]["strings"], files[PASSAGE]["predicted_strings"]
+        passage, wrap = (_tensors(folder / name, files[name]) for name in (PASSAGE, WRAP))
+    except (KeyError, TypeError) as error:
+        raise ArtefactError(f"{folder / 'manifest.json'}: has no entry {error}") from error
+    if made_for != spec.hash:
+        raise ArtefactError(
+            f"{folder}: golden vectors of specification {made_for}, not of {spec.name} "
+            f"({spec.hash}); make them anew with `make golden`"
+        )
+    _check_shapes(folder / PASSAGE, passage, 4, spec)
+    _check_shapes(folder / WRAP, wrap, 2, spec)
+    return Golden(manifest, passage, wrap, text, predicted)
+
+
+def _tensors(path: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:
+    arrays, _ = load_tensors(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != entry["sha256"]:
+        raise ArtefactError(f"{path}: SHA-256 is {digest[:12]}…, its manifest says otherwise")
+    return {name: arrays[name] for name in SIGNALS}
+
+
+def _check_shapes(
+    path: Path, arrays: dict[str, np.ndarray], dimensions: int, spec: HardwareSpec
+) -> None:
+    shapes = {array.shape for array in arrays.values()}
+    shape = arrays["q"].shape
+    if len(shapes) > 1 or len(shape) != dimensions or shape[-1] != spec.geometry.head_dim:
+        raise ArtefactError(
+            f"{path}: q, k, v, out have shapes {sorted(shapes)}: need one of {dimensions} axes, "
+            f"the last {spec.geometry.head_dim}"
+        )

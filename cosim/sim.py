@@ -1,0 +1,113 @@
+"""Co-simulate the shipped language model's attention on real text and check every output code.
+
+    python -m cosim.sim [--waves] [--stalls N] [--seed N]
+
+Runs all heads of the model on a held-out passage, then one head without flush until its window has
+wrapped, each on the full-size Verilog coupled to the analog model.
+"""
+
+import argparse
+from pathlib import Path
+
+from analog_models.errors import run_command
+from analog_models.files import write_json
+from analog_models.spec import HardwareSpec, load_preset
+from cosim.golden import GOLDEN, Golden, load_golden
+from cosim.plots import plot_token
+from cosim.run import Run, describe, replay
+from cosim.runner import simulate
+from cosim.table import table
+
+WAVE_TOKENS = 6
+
+
+def main() -> int:
+    """Command line: 0 if all codes agree, 1 if not, 2 on an error."""
+    args = _arguments()
+    spec = load_preset()
+    golden = load_golden(spec, args.golden)
+    options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
+    streams = [golden.passage_stream(args.tokens), golden.wrap_stream(args.wrap_tokens)]
+    runs = [replay(spec, stream, args.build, **options) for stream in streams]
+    folder = args.build / "sim"
+    result = describe(spec, runs) | {"seed": args.seed}
+    write_json(folder / "run.json", result)
+    _print_report(runs, golden, args.tokens)
+    title = f"One token's life: the last of {runs[-1].name}, co-simulated"
+    plot = plot_token(spec, runs[-1].job, runs[-1].outcome, title, folder / "token.png")
+    print(f"plot:      {plot}")
+    if args.waves:
+        print(f"waveforms: {_waves(spec, golden, folder / 'head.fst', args.build)}")
+    print(f"run:       {folder / 'run.json'}")
+    for run in runs:
+        if run.first:
+            print(f"MISMATCH in {run.name}: {run.first}")
+    return 1 if result["mismatches"] else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m cosim.sim",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--tokens", type=_positive, default=48, help="tokens of the passage (48)")
+    add("--wrap-tokens", type=_positive, default=1152, help="tokens of the wrapping head (1152)")
+    add("--stalls", type=int, default=0, metavar="N", help="random back-pressure up to N cycles")
+    add("--seed", type=int, default=0, help="seed of the back-pressure (0)")
+    add("--waves", action="store_true", help="also write waveforms (FST) of a few tokens")
+    add("--golden", type=Path, default=GOLDEN, help="folder of the golden vectors")
+    add("--build", type=Path, default=Path("build"), help="folder for results (build)")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: needs at least 1")
+    return value
+
+
+def _print_report(runs: list[Run], golden: Golden, tokens: int) -> None:
+    header = ["run", "head-tokens", "mismatches", "cycles/token", "between tokens", "tokens/s"]
+    rows = [
+        [
+            run.name,
+            run.job.tokens,
+            run.mismatches,
+            f"{run.cycles_per_token:g}",
+            f"{run.cycles_between_tokens:g}",
+            f"{run.job.tokens / run.outcome.wall_s:.0f}",
+        ]
+        for run in runs
+    ]
+    print("\n" + table(header, rows) + "\n")
+    kinds = [run.name.partition(":")[0] for run in runs]
+    header = ["signal", *(f"{kind}: {end}" for kind in kinds for end in ("lowest", "highest"))]
+    rows = [
+        [name, *(f"{share:.1%}" for run in runs for share in run.rates[name])]
+        for name in runs[0].rates
+    ]
+    print("share of values at the ends of their range:")
+    print(table(header, rows) + "\n")
+    print(f"text of the passage ({golden.manifest.get('source', 'unknown source')}):")
+    print(f"  {_one_line(golden.text[:tokens])}")
+    print("what the model predicts after each of its tokens, its attention as computed here:")
+    print(f"  {_one_line(golden.predicted[:tokens])}\n")
+
+
+def _one_line(strings: list[str]) -> str:
+    return "".join(strings).replace("\n", "⏎")
+
+
+def _waves(spec: HardwareSpec, golden: Golden, path: Path, build_root: Path) -> Path:
+    """Waveforms of the first tokens of the wrapping head, with analog traces."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    job = golden.wrap_stream(WAVE_TOKENS).job(spec, waves=True)
+    simulate(spec, job, build_root=build_root, label="waveforms", waves=path)
+    return path
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,72 @@
+"""Check the golden vectors, all of them, against the numpy model and against the RTL.
+
+    python -m cosim.verify [--stalls N] [--seed N]
+
+The RTL runs under random back-pressure on both streams.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from analog_models.errors import run_command
+from analog_models.files import write_json
+from analog_models.head import GoldenHead
+from analog_models.spec import HardwareSpec, load_preset
+from cosim.golden import GOLDEN, Stream, load_golden
+from cosim.run import describe, replay
+from cosim.table import table
+
+
+def main() -> int:
+    """Command line: 0 if all codes agree, 1 if not, 2 on an error."""
+    args = _arguments()
+    spec = load_preset()
+    golden = load_golden(spec, args.golden)
+    streams = [golden.passage_stream(args.tokens), golden.wrap_stream(args.tokens)]
+    options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
+    numpy_mismatches = [_numpy_mismatches(spec, stream) for stream in streams]
+    runs = [replay(spec, stream, args.build, **options) for stream in streams]
+    result = describe(spec, runs) | {"seed": args.seed, "numpy_mismatches": sum(numpy_mismatches)}
+    path = write_json(args.build / "verify" / "result.json", result)
+    rows = [
+        [run.name, run.job.tokens, wrong, run.mismatches]
+        for run, wrong in zip(runs, numpy_mismatches, strict=True)
+    ]
+    print("\n" + table(["golden vectors", "head-tokens", "numpy differs", "RTL differs"], rows))
+    for run in runs:
+        if run.first:
+            print(f"MISMATCH in {run.name}: {run.first}")
+    print(f"result: {path}")
+    return 1 if result["mismatches"] or result["numpy_mismatches"] else 0
+
+
+def _numpy_mismatches(spec: HardwareSpec, stream: Stream) -> int:
+    """Output codes of the golden head in numpy that differ from the golden ones."""
+    head, wrong = GoldenHead(spec), 0
+    starts = set(stream.first)
+    for index, token in enumerate(zip(stream.q, stream.k, stream.v, strict=True)):
+        if index in starts:
+            head.flush()
+        wrong += int(np.sum(head.step(*token).out != stream.out[index]))
+    return wrong
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m cosim.verify",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--tokens", type=int, help="only the first N tokens of each head")
+    add("--stalls", type=int, default=40, metavar="N", help="back-pressure up to N cycles (40)")
+    add("--seed", type=int, default=0, help="seed of the back-pressure (0)")
+    add("--golden", type=Path, default=GOLDEN, help="folder of the golden vectors")
+    add("--build", type=Path, default=Path("build"), help="folder for results (build)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,105 @@
+"""numpy = RTL on small heads: any codes, flushes, window lengths and back-pressure."""
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from analog_models.errors import CodeError, ToolError
+from cosim import runner
+from cosim.check import compare
+from cosim.rates import filled_slots, signal_rates
+from cosim.runner import simulate
+from tests.cosim.conftest import expected_codes, random_job, small_spec
+
+SPECS = {
+    "small": small_spec(),
+    "odd sizes": small_spec(geometry__head_dim=5, geometry__subtile=3, geometry__subtiles=5),
+    "one dimension": small_spec(geometry__head_dim=1, geometry__subtile=2, geometry__subtiles=1),
+    "longer phases": small_spec(
+        schedule__score=18, schedule__activate=21, schedule__read_out=19, schedule__settle=2
+    ),
+    "fewer levels": small_spec(
+        levels__q=4, levels__kv=4, levels__out_magnitude_bits=2, schedule__reset=2
+    ),
+}
+
+
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(
+    name=st.sampled_from(sorted(SPECS)),
+    seed=st.integers(0, 2**31),
+    flushes=st.sampled_from([0.0, 0.05, 0.3]),
+    max_gap=st.sampled_from([0, 1, 90]),
+    max_stall=st.sampled_from([0, 1, 2, 150]),
+)
+def test_the_rtl_equals_numpy_under_random_back_pressure(name, seed, flushes, max_gap, max_stall):
+    spec = SPECS[name]
+    job = random_job(spec, 60, seed, flushes, max_gap=max_gap, max_stall=max_stall)
+    outcome = simulate(spec, job)
+    heads = [name] * job.tokens
+    wrong, first = compare(spec, job, heads, expected_codes(spec, job), outcome)
+    assert not wrong, first
+    assert np.array_equal(outcome.queries, job.q)
+    if not max_gap and not max_stall:
+        assert set(outcome.cycles) == {spec.schedule.latency}
+        assert set(np.diff(outcome.accepted)) == {spec.schedule.latency}
+    else:
+        assert outcome.cycles.min() >= spec.schedule.latency
+
+
+def test_a_head_that_is_lively_enough_to_test_with():
+    spec = SPECS["small"]
+    job = random_job(spec, 100, 1, max_gap=3)
+    outcome = simulate(spec, job)
+    rates = signal_rates(spec, job, outcome)
+    assert 0.05 < rates["phi"][0] < 0.9 and rates["phi"][1] > 0.01
+    assert rates["output"][0] < 0.5 and rates["output"][1] > 0.01
+    assert len(np.unique(outcome.out)) > 20
+
+
+def test_a_mismatch_is_located():
+    spec = SPECS["small"]
+    job = random_job(spec, 40, 2, flushes=0.1)
+    outcome = simulate(spec, job)
+    expected = expected_codes(spec, job)
+    heads = ["a"] * 25 + ["b"] * 15
+    expected[30, 5] += 1
+    wrong, first = compare(spec, job, heads, expected, outcome)
+    got = outcome.out[30, 5]
+    assert wrong == 1
+    assert str(first) == (
+        f"first mismatch: token 5, head b, sub-tile none (sum), dimension 5: "
+        f"got {got}, expected {got + 1}"
+    )
+    outcome.out[20, 3] += 1
+    outcome.counts[20, 1, 3] += 1  # as if the converter of sub-tile 1 had sent one too many
+    wrong, first = compare(spec, job, heads, expected, outcome)
+    assert wrong == 2 and first is not None
+    assert (first.token, first.head, first.subtile, first.dimension) == (20, "a", 1, 3)
+
+
+def test_slots_fill_up_to_the_length_of_their_sequence():
+    spec = SPECS["small"]
+    job = random_job(spec, 6, 0)
+    job.flush[:] = [0, 0, 0, 1, 0, 0]
+    job.window_length[:] = [2, 9, 9, 24, 1, 1]
+    assert filled_slots(job).tolist() == [1, 2, 2, 1, 2, 3]
+
+
+def test_bad_codes_never_reach_the_simulator():
+    spec = SPECS["small"]
+    job = random_job(spec, 3, 0)
+    job.k[2, 1] = 8
+    with pytest.raises(CodeError, match=r"k\[2, 1\] = 8: allowed whole numbers 0 to 7"):
+        simulate(spec, job)
+    job = random_job(spec, 3, 0)
+    job.window_length[0] = 25
+    with pytest.raises(CodeError, match="window_length: needs one value a token, allowed 1 to 24"):
+        simulate(spec, job)
+
+
+def test_a_missing_simulator_is_named(monkeypatch):
+    monkeypatch.setattr(runner.shutil, "which", lambda name: None)
+    with pytest.raises(ToolError, match="Icarus Verilog"):
+        simulate(SPECS["small"], random_job(SPECS["small"], 1, 0))
