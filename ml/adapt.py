@@ -11,6 +11,8 @@ continues.
 """
 
 import argparse
+import hashlib
+import json
 import math
 import os
 import warnings
@@ -24,13 +26,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve a
 import torch
 from torch import Tensor
 
-from analog_models.errors import run_command
+from analog_models.errors import ArtefactError, run_command
 from analog_models.files import write_json
-from analog_models.physics import Ops, causal_attention
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import corpus
 from ml.checkpoint import load_tensors, load_weights, save_tensors, sha256
+from ml.compiled import compiled_attention
 from ml.hardware_attention import attention_layers, fold, on_hardware
 from ml.initialise import initialise
 from ml.losses import distillation_loss, layer_wise_loss
@@ -47,20 +49,12 @@ CALIBRATION_TEXTS = 32
 TRAINED_STAGES = ("layerwise", "linear", "cubic")
 
 
-_compiled = torch.compile(causal_attention, dynamic=False)
-
-
-def compiled_attention(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, ops: Ops) -> Tensor:
-    """causal_attention, compiled where gradients are wanted; elsewhere compiling costs more."""
-    attend = _compiled if torch.is_grad_enabled() else causal_attention
-    return attend(spec, q, k, v, ops)
-
-
 @dataclass(frozen=True)
 class Adaptation:
     """What every stage shares."""
 
     teacher: LanguageModel
+    teacher_sha256: str
     spec: HardwareSpec
     tokens: dict[str, Tensor]
     settings: dict[str, Settings]  # of each trained stage
@@ -76,28 +70,41 @@ class Adaptation:
                 layer.attend = compiled_attention
         return model
 
+    def origin(self) -> str:
+        """Digest of the teacher and of all that the physics of `spec` depends on."""
+        values = self.spec.model_dump(mode="json", exclude={"name", "schedule"})
+        text = json.dumps([self.teacher_sha256, self.spec.schedule.t_clk_ps, values])
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def stage_file(self, name: str) -> Path:
         """Where the finished stage `name` lies."""
         return self.folder / f"{name}.safetensors"
 
     def calibration(self) -> Tensor:
         """Texts [CALIBRATION_TEXTS, T] of the training split, for statistics."""
-        return texts_of(self.tokens["train"], self.teacher.config.context, CALIBRATION_TEXTS)[
-            :, :-1
-        ]
+        context = self.teacher.config.context
+        return texts_of(self.tokens["train"], context, CALIBRATION_TEXTS)[:, :-1]
 
 
 def load_stage(work: Adaptation, name: str, spec: HardwareSpec) -> LanguageModel:
-    """The student as stage `name` left it, on the cell of `spec`. Raises ArtefactError."""
-    model = work.student(spec)
-    tensors, _ = load_tensors(work.stage_file(name))
-    load_weights(model, tensors, work.stage_file(name))
+    """The student as stage `name` left it, on the cell of `spec`.
+
+    Raises ArtefactError, also when the stage is of another teacher or other hardware.
+    """
+    model, path = work.student(spec), work.stage_file(name)
+    tensors, about = load_tensors(path)
+    if about.get("origin") != work.origin():
+        raise ArtefactError(
+            f"{path}: of another teacher or hardware; remove {work.folder} or choose another folder"
+        )
+    load_weights(model, tensors, path)
     return model
 
 
 def save_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
     """Write the finished stage `name`."""
-    save_tensors(work.stage_file(name), model.state_dict(), {"kind": "stage", "stage": name})
+    about = {"kind": "stage", "stage": name, "origin": work.origin()}
+    save_tensors(work.stage_file(name), model.state_dict(), about)
 
 
 def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
@@ -175,14 +182,14 @@ def adapt(work: Adaptation) -> LanguageModel:
     return load_stage(work, "cubic", work.spec)
 
 
-def export(work: Adaptation, model: LanguageModel, out: Path, teacher_sha256: str) -> None:
+def export(work: Adaptation, model: LanguageModel, out: Path) -> None:
     """Fold the scalers and write the checkpoint in half precision, and its description as JSON."""
     context = work.teacher.config.context
     record = {
         "model": asdict(model.config),
         "settings": {name: asdict(settings) for name, settings in work.settings.items()},
         "tokens_seen": {n: s.steps * s.batch * context for n, s in work.settings.items()},
-        "teacher_sha256": teacher_sha256,
+        "teacher_sha256": work.teacher_sha256,
         **provenance(PACKAGES),
     }
     about = {"kind": "adapted", "spec_hash": work.spec.hash, "preset": work.spec.name}
@@ -236,11 +243,16 @@ def main(argv: list[str] | None = None) -> int:
         )
         for i, name in enumerate(TRAINED_STAGES)
     }
-    spec = load_preset(options.preset)
     work = Adaptation(
-        teacher, spec, load_tokens(options.cache), settings, options.folder, options.compile
+        teacher=teacher,
+        teacher_sha256=sha256(options.teacher),
+        spec=load_preset(options.preset),
+        tokens=load_tokens(options.cache),
+        settings=settings,
+        folder=options.folder,
+        compiled=options.compile,
     )
-    export(work, adapt(work), options.out, sha256(options.teacher))
+    export(work, adapt(work), options.out)
     return 0
 
 

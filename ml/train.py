@@ -88,7 +88,7 @@ def export(run: Run, model: LanguageModel, corpus_digest: str, out: Path, folder
 def main(argv: list[str] | None = None) -> int:
     """Command line of the teacher's training."""
     parser = argparse.ArgumentParser(prog="ml.train", description=__doc__)
-    parser.add_argument("--steps", type=int, default=4500, help="optimiser steps")
+    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
     parser.add_argument("--batch", type=int, default=16, help="texts of 256 tokens per step")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)

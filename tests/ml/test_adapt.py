@@ -29,6 +29,7 @@ def work(teacher, tiny_spec, ids, tmp_path, monkeypatch) -> Adaptation:
     tokens = ids.flatten().repeat(3)
     return Adaptation(
         teacher.requires_grad_(False),
+        "0" * 64,
         tiny_spec,
         {"train": tokens, "validation": tokens},
         dict.fromkeys(adapt_module.TRAINED_STAGES, settings),
@@ -42,7 +43,7 @@ def test_all_stages_run_and_the_export_loads(work, tmp_path, ids):
     stages = ("cubic", "init", "layerwise", "linear", "matched")
     assert names == [f"{name}.safetensors" for name in stages]
     out = tmp_path / "adapted.safetensors"
-    export(work, model, out, "0" * 64)
+    export(work, model, out)
     shipped = load_adapted(work.spec, out, TINY)
     assert all(layer.scalers is None for layer in attention_layers(shipped))
     assert mean_loss(shipped, ids) == pytest.approx(mean_loss(model, ids), abs=0.05)
@@ -50,7 +51,7 @@ def test_all_stages_run_and_the_export_loads(work, tmp_path, ids):
 
 def test_export_describes_itself_in_json(work, tmp_path):
     out = tmp_path / "adapted.safetensors"
-    export(work, adapt(work), out, "0" * 64)
+    export(work, adapt(work), out)
     text = out.with_suffix(".json").read_text()
     assert work.spec.hash in text and '"teacher_sha256": "' + "0" * 64 in text
 
@@ -89,6 +90,18 @@ def test_ctrl_c_in_a_stage_changes_nothing_in_the_end(work, tmp_path, monkeypatc
     resumed = adapt(other).state_dict()
     assert calls == 12
     assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize("what", ["teacher", "hardware"])
+def test_stages_of_another_teacher_or_hardware_are_refused(work, what):
+    adapt(work)
+    other = replace(work, teacher_sha256="1" * 64)
+    if what == "hardware":
+        other = replace(work, spec=work.spec.replace(converter__a_sat=30.0))
+    with pytest.raises(
+        ArtefactError, match=r"cubic\.safetensors: of another teacher or hardware; "
+    ):
+        adapt(other)
 
 
 def test_a_damaged_stage_is_named(work):
