@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line of the evaluation."""
     parser = argparse.ArgumentParser(prog="ml.evaluate", description=__doc__)
     parser.add_argument("--preset", default="leroux2025", help="hardware specification")
-    parser.add_argument("--texts", type=int, default=256, help="texts of 256 tokens, at most")
+    parser.add_argument("--texts", type=int, default=128, help="texts of 256 tokens, at most")
     parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
     parser.add_argument("--teacher", type=Path, default=TEACHER)
     parser.add_argument("--adapted", type=Path, default=ADAPTED)
