@@ -46,6 +46,7 @@ from ml.training import Run, Settings, fit, sample_batch, write_log
 
 VALIDATION_TEXTS = 64
 CALIBRATION_TEXTS = 32
+MATCHING_TEXTS = 16
 TRAINED_STAGES = ("layerwise", "linear", "cubic")
 
 
@@ -80,10 +81,9 @@ class Adaptation:
         """Where the finished stage `name` lies."""
         return self.folder / f"{name}.safetensors"
 
-    def calibration(self) -> Tensor:
-        """Texts [CALIBRATION_TEXTS, T] of the training split, for statistics."""
-        context = self.teacher.config.context
-        return texts_of(self.tokens["train"], context, CALIBRATION_TEXTS)[:, :-1]
+    def calibration(self, count: int) -> Tensor:
+        """Texts [count, T] of the training split, for statistics."""
+        return texts_of(self.tokens["train"], self.teacher.config.context, count)[:, :-1]
 
 
 def load_stage(work: Adaptation, name: str, spec: HardwareSpec) -> LanguageModel:
@@ -148,13 +148,13 @@ def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
 def stage_init(work: Adaptation) -> LanguageModel:
     """The linear hardware model, mapped by statistics."""
     model = work.student(work.spec.linearised())
-    initialise(model, work.teacher, work.calibration())
+    initialise(model, work.teacher, work.calibration(CALIBRATION_TEXTS))
     return model
 
 
 def stage_matched(work: Adaptation) -> LanguageModel:
     """The cubic model, its scalers matched to the statistics of the linear one."""
-    ids = work.calibration()
+    ids = work.calibration(MATCHING_TEXTS)
     target = measure(load_stage(work, "linear", work.spec.linearised()), ids)
     model = load_stage(work, "linear", work.spec)
     errors = match(model, target, ids)

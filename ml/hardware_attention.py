@@ -88,7 +88,10 @@ class GainCellAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, C] -> [B, T, C]."""
-        out = self.codes(x).out
+        return self.output(self.codes(x).out)
+
+    def output(self, out: Tensor) -> Tensor:
+        """Output codes [B, H, T, D] through scalers and projection -> [B, T, C]."""
         if self.scalers is not None:
             out = self.scalers.apply_to("out", out / self.full_scale()["out"])
         return self.proj(join_heads(out))

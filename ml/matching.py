@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from analog_models.physics import cell_terms
-from ml.hardware_attention import SIGNALS, GainCellAttention, attention_layers
+from ml.hardware_attention import SIGNALS, Codes, GainCellAttention, attention_layers
 from ml.model import LanguageModel, blocks
 
 FIRST_STEP, LAST_STEP, FALLING_STEPS = 1.0, 0.1, 50
@@ -38,18 +38,21 @@ def measure(model: LanguageModel, ids: Tensor) -> Statistics:
     means, stds = [], []
     x = model.hidden(ids)
     for block, layer in zip(blocks(model), attention_layers(model), strict=True):
-        signals = _layer_signals(layer, block.norm_attention(x))
+        normed = block.norm_attention(x)
+        codes = layer.codes(normed)
+        signals = _layer_signals(layer, normed, codes)
         means.append(torch.stack([signals[name].mean((0, 2)) for name in SIGNALS]))
         stds.append(torch.stack([signals[name].std((0, 2)) for name in SIGNALS]))
-        x = block(x)
+        x = x + layer.output(codes.out)
+        x = x + block.feed_forward(block.norm_feed_forward(x))
     return Statistics(means, stds)
 
 
-def _layer_signals(layer: GainCellAttention, x: Tensor) -> dict[str, Tensor]:
-    """The four matched signals of one layer, [B, H, T, D] each."""
+def _layer_signals(layer: GainCellAttention, x: Tensor, codes: Codes) -> dict[str, Tensor]:
+    """The four matched signals of one layer with input x and `codes`, [B, H, T, D] each."""
     assert layer.scalers is not None
     full, spec = layer.full_scale(), layer.spec
-    codes, signals = layer.codes(x), layer.signals(x)
+    signals = layer.signals(x)
     charge_of_full_scale = spec.cell.linear_gain * spec.cell.v_supply_v
     charges = {}
     for name in ("k", "v"):
