@@ -82,7 +82,8 @@ def match(model: LanguageModel, target: Statistics, ids: Tensor) -> list[float]:
         alpha = FIRST_STEP + (LAST_STEP - FIRST_STEP) * min(1.0, step / FALLING_STEPS)
         for i, layer in enumerate(attention_layers(model)):
             assert layer.scalers is not None
-            ratio = target.std[i] / now.std[i].clamp_min(SMALLEST_STD)
+            moves = now.std[i] > SMALLEST_STD  # a silent channel cannot be scaled into speaking
+            ratio = torch.where(moves, target.std[i] / now.std[i], 1.0)
             layer.scalers.scale.mul_(ratio.clamp(0.5, 2.0) ** alpha)
             layer.scalers.offset.add_(alpha * (target.mean[i] - now.mean[i]))
     return errors
