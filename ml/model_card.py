@@ -47,8 +47,8 @@ python -m ml.corpus && python -m ml.tokenizer && python -m ml.heldout
 python -m ml.evaluate --card
 ```
 Run with {versions}. Interrupted commands continue where they stopped.
-The shipped teacher's run was shortened while it ran, so its learning rate began to fall later than
-with the command above, which gives a model like it, not the same bits.
+The shipped runs were shortened while they ran, so their learning rates began to fall later than with
+the commands above, which give models like them, not the same bits.
 
 ## Limits
 - It knows English of the 17th to the early 19th century and nothing else, and invents freely.
