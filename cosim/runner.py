@@ -147,6 +147,7 @@ def _run(
             seed=job.seed,
             timescale=("1ps", "1ps"),
             waves=waves is not None,
+            test_args=["-n"],  # an interrupt ends vvp instead of starting its console
             plusargs=[f"+dumpfile_path={waves.resolve()}"] if waves else [],
             extra_env={
                 "GAINCELL_JOB": str(folder),
