@@ -11,9 +11,11 @@ import time
 
 import numpy as np
 import pytest
+import pywellen
 from safetensors.numpy import load_file, save_file
 
-from cosim.golden import GOLDEN
+from analog_models.head import GoldenHead
+from cosim.golden import GOLDEN, load_golden
 from cosim.runner import BUILD_ROOT
 
 
@@ -65,13 +67,34 @@ def test_sim_checks_every_head_and_a_wrapping_window(build, full):
     assert "1152/1152 head-tokens" in done.stderr
 
 
-def test_waves_hold_the_analog_traces(build):
+def test_waves_hold_digital_and_analog_signals(build, full):
     done = command(
         "sim", "--tokens", 1, "--wrap-tokens", 2, "--waves", "--stalls", 3, "--build", build
     )
     assert done.returncode == 0, done.stderr
-    waves = (build / "sim" / "head.fst").read_bytes()
-    assert len(waves) > 5000
+    waves = pywellen.Waveform(str(build / "sim" / "head.fst"))
+    signals = {variable.full_name: variable for variable in waves.all_vars}
+
+    def at(name, cycle):
+        return signals[f"testbench.{name}"].signal.value_at(int(cycle * full.schedule.t_clk_ps))
+
+    accepted = next(c for c in range(50) if at("token_valid", c) and not at("token_valid", c + 1))
+    start = accepted + 1
+    phases = full.schedule.phases
+    for name in ("reset", "score", "activate"):
+        levels = [int(at(name, start + c + 0.6)) for c in range(full.schedule.latency)]
+        assert levels == [int(c in phases[name]) for c in range(full.schedule.latency)], name
+    golden = load_golden(full).wrap
+    v_written = golden["v"][0, 0] * full.cell.v_supply_v / full.levels.kv_max
+    assert signals["testbench.v_stored"].is_real
+    assert at("v_stored", start) == full.leakage.asymptote_v
+    assert at("v_stored", start + phases["reset"].start) == pytest.approx(v_written)
+    head = GoldenHead(full)
+    trace = head.step(golden["q"][0], golden["k"][0], golden["v"][0])
+    charge = trace.score[0] / full.levels.q_max
+    settled = start + phases["activate"].start + 2
+    assert at("integrator_charge", settled) == pytest.approx(charge)
+    assert at("phi_width_ps", start + phases["read_out"].start) == trace.phi_ps[0]
 
 
 def test_verify_replays_the_golden_vectors_under_back_pressure(build):
@@ -88,9 +111,7 @@ def test_a_wrong_code_is_located_and_fails(build, tmp_path):
         tensors["out"][3, 17] += 1
 
     golden = altered_golden(tmp_path, edit)
-    done = command(
-        "sim", "--tokens", 1, "--wrap-tokens", 5, "--golden", golden, "--build", build
-    )
+    done = command("sim", "--tokens", 1, "--wrap-tokens", 5, "--golden", golden, "--build", build)
     assert done.returncode == 1
     assert "first mismatch: token 3, head " in done.stdout
     assert "sub-tile none (sum), dimension 17: got " in done.stdout
