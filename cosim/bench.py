@@ -17,7 +17,8 @@ from analog_models.files import write_json
 from analog_models.head import GoldenHead
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.golden import GOLDEN, load_golden
+from cosim.arguments import command_parser, natural
+from cosim.golden import load_golden
 from cosim.job import Job
 from cosim.runner import SIMULATOR, simulate
 from cosim.table import table
@@ -107,16 +108,10 @@ def _report(
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m cosim.bench",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("bench", __doc__)
     add = parser.add_argument
-    add("--tokens", type=int, default=300, help="tokens of each run (300)")
-    add("--repeats", type=int, default=5, help="runs that count (5)")
-    add("--golden", type=Path, default=GOLDEN, help="folder of the golden vectors")
-    add("--build", type=Path, default=Path("build"), help="folder for results (build)")
+    add("--tokens", type=natural(2), default=300, metavar="N", help="tokens of each run (300)")
+    add("--repeats", type=natural(1), default=5, metavar="N", help="runs that count (5)")
     return parser.parse_args()
 
 

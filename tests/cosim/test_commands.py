@@ -73,7 +73,7 @@ def test_waves_hold_digital_and_analog_signals(build, full):
     )
     assert done.returncode == 0, done.stderr
     waves = pywellen.Waveform(str(build / "sim" / "head.fst"))
-    signals = {variable.full_name: variable for variable in waves.all_vars}
+    signals = {variable.full_name: variable for variable in waves.all_vars()}
 
     def at(name, cycle):
         return signals[f"testbench.{name}"].signal.value_at(int(cycle * full.schedule.t_clk_ps))
