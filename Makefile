@@ -28,17 +28,18 @@ help: ## list the targets
 	@echo
 	@echo "variables:"
 	@echo "  WAVES=1       sim: write the waveforms (FST)"
-	@echo "  SEED=N        sim: seed of the back-pressure"
+	@echo "  STALLS=N      sim, verify: random back-pressure up to N cycles on both streams"
+	@echo "  SEED=N        sim, verify: its seed"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
 	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
 	@echo "                where to look for torch first. Without it pip takes what its own index has,"
 	@echo "                and from PyPI that is a CUDA build of several gigabytes on most machines."
 
 sim: $(SIM) ## co-simulate the shipped model's attention on real text and check every code
-	@$(PY) -m cosim.sim $(if $(WAVES),--waves) $(if $(SEED),--seed $(SEED))
+	@$(PY) -m cosim.sim $(if $(WAVES),--waves) $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED))
 
 verify: $(SIM) ## replay the golden vectors alone
-	@$(PY) -m cosim.verify
+	@$(PY) -m cosim.verify $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED))
 
 bench: $(SIM) ## measure the speed of the co-simulation
 	@$(PY) -m cosim.bench

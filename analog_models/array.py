@@ -25,14 +25,16 @@ class GainCellArray:
         self.constant, by_level = cell_terms(spec, xp.arange(spec.levels.kv, dtype=xp.float64))
         self._terms_by_level = xp.stack([*by_level]) if by_level else xp.zeros((0, spec.levels.kv))
         self.terms = xp.zeros((powers, geometry.window, geometry.head_dim), dtype=xp.float64)
-        self._codes = xp.zeros((geometry.window, geometry.head_dim), dtype=xp.int64)
+        self._written_v = xp.full(
+            (geometry.window, geometry.head_dim), spec.leakage.asymptote_v, dtype=xp.float64
+        )
         self._written_at = xp.full((geometry.window,), -geometry.window, dtype=xp.int64)
         self._leakage = leakage_table(spec, like=self.terms)
 
     def write(self, slot: int, codes: Array, token: int) -> None:
         """Charge the cells of `slot` to integer `codes` [head_dim]; they age from `token` on."""
         self.terms[:, slot] = self._terms_by_level[:, codes]
-        self._codes[slot] = codes
+        self._written_v[slot] = codes * (self.spec.cell.v_supply_v / self.spec.levels.kv_max)
         self._written_at[slot] = token
 
     def age(self, token: int) -> Array:
@@ -46,10 +48,12 @@ class GainCellArray:
     def v_stored(self, slot: int, token: int) -> Array:
         """Stored voltage of the cells of one slot in volts, [head_dim], for traces and plots.
 
+        A cell never written is at the asymptote.
+
         With the `whole_term` convention this is the voltage at the write.
         """
         leakage = self.spec.leakage
-        written_v = self._codes[slot] * (self.spec.cell.v_supply_v / self.spec.levels.kv_max)
+        written_v = self._written_v[slot]
         if leakage.convention == "whole_term" or len(self.terms) == 0:
             return written_v
         factor = self.leakage(token)[1][slot]

@@ -9,7 +9,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import FallingEdge
+from cocotb.triggers import FallingEdge, ReadWrite, RisingEdge
 
 from analog_models.array import GainCellArray
 from analog_models.errors import GaincellError
@@ -115,18 +115,19 @@ class FrontEnd:
             self.rows.append(self.row_ps.astype(np.uint32))
 
     async def trace_waves(self, slot: int = 0, cell: int = 0) -> None:
-        """Show one cell's stored voltage, one integrator and one phi width in the waveform."""
+        """Show one V cell's voltage, one K column's charge and one phi width in the waveform."""
         dut, dim = self._dut, self.spec.geometry.head_dim
-        mid_cycle = FallingEdge(dut.clk)
+        next_cycle = RisingEdge(dut.clk)
         cycles = 0
         while True:
-            await mid_cycle
-            if self.token >= 0:
-                dut.v_stored.value = float(self.v_array.v_stored(slot, self.token)[cell])
+            await next_cycle
+            await ReadWrite()
+            dut.v_stored.value = float(self.v_array.v_stored(slot, max(self.token, 0))[cell])
+            dut.phi_width_ps.value = float(self.row_ps[slot])
             if int(dut.reset.value):
                 cycles, dut.integrator_charge.value = 0, 0.0
-            if int(dut.score.value):
+            elif int(dut.score.value) or cycles:
                 q = to_bits(int(dut.q_levels.value), len(dut.q_levels)).reshape(-1, dim)[:cycles]
-                dut.integrator_charge.value = float(self.charge(q.sum(0, dtype=np.float64))[slot])
-                cycles += 1
-            dut.phi_width_ps.value = float(self.row_ps[slot])
+                charge = self.charge(q.sum(0, dtype=np.float64))[slot]
+                dut.integrator_charge.value = float(charge / self.spec.levels.q_max)
+                cycles = cycles + 1 if int(dut.score.value) else 0

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +48,10 @@ def simulate(
     job.check(spec)
     _need_simulator()
     verilog_dir = build_root / "verilog" / _identity(spec.hash, *_sources_of_rtl())
+    if label and not verilog_dir.exists():
+        print(
+            "writing the Verilog and compiling it (about 15 s, once)", file=sys.stderr, flush=True
+        )
     contract = _verilog(spec, verilog_dir)
     parameters = _parameters(spec, contract, job.exact)
     sim_dir = _build(verilog_dir, contract, parameters, waves is not None, build_root)
@@ -147,6 +152,7 @@ def _run(
             seed=job.seed,
             timescale=("1ps", "1ps"),
             waves=waves is not None,
+            test_args=["-n"],  # an interrupt ends vvp instead of starting its console
             plusargs=[f"+dumpfile_path={waves.resolve()}"] if waves else [],
             extra_env={
                 "GAINCELL_JOB": str(folder),

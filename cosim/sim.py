@@ -12,7 +12,8 @@ from pathlib import Path
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.golden import GOLDEN, Golden, load_golden
+from cosim.arguments import add_back_pressure, command_parser, natural
+from cosim.golden import Golden, load_golden
 from cosim.plots import plot_token
 from cosim.run import Run, describe, replay
 from cosim.runner import simulate
@@ -46,27 +47,13 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m cosim.sim",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("sim", __doc__)
+    add_back_pressure(parser, stalls=0)
     add = parser.add_argument
-    add("--tokens", type=_positive, default=48, help="tokens of the passage (48)")
-    add("--wrap-tokens", type=_positive, default=1152, help="tokens of the wrapping head (1152)")
-    add("--stalls", type=int, default=0, metavar="N", help="random back-pressure up to N cycles")
-    add("--seed", type=int, default=0, help="seed of the back-pressure (0)")
+    add("--tokens", type=natural(1), default=48, metavar="N", help="tokens of the passage (48)")
+    add("--wrap-tokens", type=natural(1), default=1152, metavar="N", help="of the wrap (1152)")
     add("--waves", action="store_true", help="also write waveforms (FST) of a few tokens")
-    add("--golden", type=Path, default=GOLDEN, help="folder of the golden vectors")
-    add("--build", type=Path, default=Path("build"), help="folder for results (build)")
     return parser.parse_args()
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: needs at least 1")
-    return value
 
 
 def _print_report(runs: list[Run], golden: Golden, tokens: int) -> None:

@@ -85,7 +85,8 @@ module testbench #(
     if (activate) activate_cycles <= activate_cycles + 1;
   end
 
-  // ---- analog quantities, shown in the waveform
+  // ---- analog quantities, shown in the waveform: one V cell (V), one K column's integrator
+  //      (charge), the activation pulse of one slot
   real v_stored = 0;
   real integrator_charge = 0;
   real phi_width_ps = 0;

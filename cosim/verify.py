@@ -6,7 +6,6 @@ The RTL runs under random back-pressure on both streams.
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,8 @@ from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.head import GoldenHead
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.golden import GOLDEN, Stream, load_golden
+from cosim.arguments import add_back_pressure, command_parser, natural
+from cosim.golden import Stream, load_golden
 from cosim.run import describe, replay
 from cosim.table import table
 
@@ -54,17 +54,9 @@ def _numpy_mismatches(spec: HardwareSpec, stream: Stream) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m cosim.verify",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--tokens", type=int, help="only the first N tokens of each head")
-    add("--stalls", type=int, default=40, metavar="N", help="back-pressure up to N cycles (40)")
-    add("--seed", type=int, default=0, help="seed of the back-pressure (0)")
-    add("--golden", type=Path, default=GOLDEN, help="folder of the golden vectors")
-    add("--build", type=Path, default=Path("build"), help="folder for results (build)")
+    parser = command_parser("verify", __doc__)
+    add_back_pressure(parser, stalls=40)
+    parser.add_argument("--tokens", type=natural(1), metavar="N", help="only N tokens of each head")
     return parser.parse_args()
 
 

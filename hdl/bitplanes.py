@@ -49,15 +49,17 @@ def add_columns(m: Module, columns: Mapping[int, Iterable[Value]], width: int) -
 
 
 def _add(m: Module, name: str, words: list[Value]) -> tuple[Signal, Signal]:
-    """Full adder of three words or half adder of two: (sum, carry)."""
-    a, b = words[:2]
-    total = Signal(len(a), name=f"sum_{name}")
-    carry = Signal(len(a), name=f"carry_{name}")
-    either = Signal(len(a), name=f"xor_{name}")
-    m.d.comb += either.eq(a ^ b)
+    """Sum and carry of two or three words, by one or two half adders."""
+    total, carry = _half_add(m, f"{name}_a", *words[:2])
     if len(words) == 2:
-        m.d.comb += [total.eq(either), carry.eq(a & b)]
-    else:
-        c = words[2]
-        m.d.comb += [total.eq(either ^ c), carry.eq((a & b) | (either & c))]
+        return total, carry
+    total, second = _half_add(m, f"{name}_b", total, words[2])
+    either = Signal(len(total), name=f"carry_{name}")
+    m.d.comb += either.eq(carry | second)
+    return total, either
+
+
+def _half_add(m: Module, name: str, a: Value, b: Value) -> tuple[Signal, Signal]:
+    total, carry = Signal(len(a), name=f"sum_{name}"), Signal(len(a), name=f"carry_{name}")
+    m.d.comb += [carry.eq(a & b), total.eq((a | b) & ~carry)]
     return total, carry

@@ -112,8 +112,8 @@ class AttentionHead(wiring.Component):
             window.flush.eq(self.token.payload.flush),
             window.window_length.eq(self.window_length),
         ]
+        m.d.comb += [generator.code.eq(self.token.payload.q), generator.load.eq(accept)]
         for held, offered in (
-            (generator.code, self.token.payload.q),
             (writer.k, self.token.payload.k),
             (writer.v, self.token.payload.v),
         ):

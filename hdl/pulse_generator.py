@@ -19,7 +19,9 @@ class PulseGenerator(wiring.Component):
     Members
     -------
     code : In
-        Query codes, lane by lane, constant while `run`.
+        Query codes, lane by lane.
+    load : In(1)
+        Take `code` at the next edge, for the pulses to come; not while `run`.
     run : In(1)
         High for at least the largest code, from one cycle before the pulses rise.
     pulse : Out(head_dim)
@@ -29,14 +31,22 @@ class PulseGenerator(wiring.Component):
         self._width = spec.levels.q_max.bit_length()
         self._q_max = spec.levels.q_max
         lanes = spec.geometry.head_dim
-        super().__init__({"code": In(self._width * lanes), "run": In(1), "pulse": Out(lanes)})
+        super().__init__(
+            {
+                "code": In(self._width * lanes),
+                "load": In(1),
+                "run": In(1),
+                "pulse": Out(lanes),
+            }
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()
         step = Signal(range(self._q_max + 1))
         planes = [Signal(len(self.pulse), name=f"code_{b}") for b in range(self._width)]
-        for plane, value in zip(planes, lanes_to_planes(self.code, self._width), strict=True):
-            m.d.comb += plane.eq(value)
+        with m.If(self.load):
+            for plane, value in zip(planes, lanes_to_planes(self.code, self._width), strict=True):
+                m.d.sync += plane.eq(value)
         longer = Signal(len(self.pulse))
         m.d.comb += longer.eq(differs(planes, step))
         with m.If(~self.run):

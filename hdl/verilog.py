@@ -20,6 +20,7 @@ from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
 from analog_models.spec import HardwareSpec, load_preset, load_spec
 from hdl.head import AttentionHead, control_intervals
+from hdl.procedural import proceduralise
 from hdl.streams import result_layout, token_layout
 
 __all__ = ["TOP", "emit"]
@@ -33,7 +34,8 @@ def emit(spec: HardwareSpec, out_dir: Path) -> dict[str, Any]:
     from amaranth.back import verilog  # reads the environment when it is imported
 
     head = AttentionHead(spec)
-    text = verilog.convert(head, name=TOP, emit_src=False, strip_internal_attrs=True)
+    raw = verilog.convert(head, name=TOP, emit_src=False, strip_internal_attrs=True)
+    text = proceduralise(raw)
     contract = _contract(head, text)
     write_text(out_dir / f"{TOP}.v", text)
     write_json(out_dir / f"{TOP}.json", contract)

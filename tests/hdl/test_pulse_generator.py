@@ -18,6 +18,10 @@ def test_a_pulse_lasts_its_code_and_rises_with_the_others(run_cycles):
             *[[rng.randrange(16) for _ in range(8)] for _ in range(9)],
         ]:
             ctx.set(dut.code, sum(code << 4 * lane for lane, code in enumerate(codes)))
+            ctx.set(dut.load, 1)
+            await ctx.tick()
+            ctx.set(dut.load, 0)
+            ctx.set(dut.code, rng.randrange(1 << 32))
             ctx.set(dut.run, 1)
             for cycle in range(run_cycles):
                 await ctx.tick()

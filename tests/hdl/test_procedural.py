@@ -1,0 +1,46 @@
+from hdl.procedural import proceduralise
+
+MODULE = r"""
+module \head.adder (a, b, sum, copy, flag);
+  wire [3:0] \$1 ;
+  wire [3:0] \field[0] ;
+  input [3:0] a;
+  wire [3:0] a;
+  input [3:0] b;
+  wire [3:0] b;
+  output [3:0] sum;
+  wire [3:0] sum;
+  output [3:0] copy;
+  wire [3:0] copy;
+  output flag;
+  wire flag;
+  assign sum = \$1  ^ { a[0], a[1], a[2], a[3] };
+  assign \$1  = a & b;
+  assign \field[0]  = { b[3:2], a[1:0] };
+  assign copy = a;
+  assign flag = a[0] & b[0];
+endmodule
+"""
+
+
+def test_computed_vectors_move_to_a_block_in_the_order_of_the_data():
+    text = proceduralise(MODULE)
+    block = text[text.index("always @*") : text.index("  end\nendmodule")]
+    first, second = (line for line in block.splitlines() if " = " in line)
+    assert first.strip() == r"\$1 = a & b;"
+    assert second.strip() == r"sum = \$1  ^ { a[0], a[1], a[2], a[3] };"
+    assert r"  reg [3:0] \$1 ;" in text and "  reg [3:0] sum;" in text
+
+
+def test_aliases_and_single_bits_stay_assignments():
+    text = proceduralise(MODULE)
+    assert "  assign copy = a;" in text and "  assign flag = a[0] & b[0];" in text
+
+
+def test_what_nothing_reads_is_dropped():
+    assert "field" not in proceduralise(MODULE)
+
+
+def test_a_module_without_wide_logic_is_left_alone():
+    module = "module m (a, b);\n  input a;\n  output b;\n  assign b = ~ a;\nendmodule\n"
+    assert proceduralise(module + module) == module + module
