@@ -47,15 +47,15 @@ python -m ml.corpus && python -m ml.tokenizer && python -m ml.heldout
 python -m ml.evaluate --card
 ```
 Run with {versions}. Interrupted commands continue where they stopped.
-The shipped runs were shortened while they ran, so their learning rates began to fall later than with
-the commands above, which give models like them, not the same bits.
+The shipped runs were shortened while they ran, so their learning rates began to fall later than
+with the commands above, which give models like them, not the same bits.
 
 ## Limits
 - It knows English of the 17th to the early 19th century and nothing else, and invents freely.
 - Small on purpose: it exists to carry real attention through the hardware, not to be useful text.
 - The attention to the whole context is kept in one window; longer texts start anew.
-- The adapted model went on learning from the training text, not from its teacher alone: the ratio to
-  the teacher is what the pair shows, not the cost of the hardware by itself.
+- The adapted model went on learning from the training text, not from its teacher alone: the ratio
+  to the teacher is what the pair shows, not the cost of the hardware by itself.
 - Noise, mismatch and stuck cells are not part of this evaluation.
 - Perplexities depend on the tokenizer: compare them with each other only.
 """
