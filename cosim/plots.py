@@ -89,7 +89,8 @@ def _scores(axes: Axes, spec: HardwareSpec, score: np.ndarray) -> None:
     charge = score / spec.levels.q_max
     axes.plot(charge, ".", markersize=3, color=K_COLOUR)
     axes.axhline(spec.converter.s_sat, color="black", linewidth=0.8, linestyle="--")
-    axes.text(len(score), spec.converter.s_sat, "S_sat ", ha="right", va="bottom")
+    label = {"ha": "left", "va": "center", "backgroundcolor": "white", "fontsize": 8}
+    axes.text(len(score) / 200, spec.converter.s_sat, "S_sat", **label)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(title="Charge S of each K column", ylabel="S (charge)")
     _slot_axis(axes, spec)
