@@ -78,6 +78,15 @@ def test_worse_weights_are_not_kept(tmp_path):
     assert all(torch.equal(t, start[name]) for name, t in run.module.state_dict().items())
 
 
+def test_the_best_weights_survive_an_interruption(tmp_path):
+    first = new_run(tmp_path / "state.safetensors")
+    first.best = {name: tensor + 1 for name, tensor in first.best.items()}
+    first.save()
+    second = new_run(tmp_path / "state.safetensors")
+    second.resume()
+    assert all(torch.equal(second.best[name], tensor) for name, tensor in first.best.items())
+
+
 def test_ctrl_c_is_ours_only_while_training(tmp_path):
     before = signal.getsignal(signal.SIGINT)
     train(new_run(tmp_path / "state.safetensors"))
