@@ -16,6 +16,8 @@ TEST := .venv/.stamp-test
 # Icarus may have gone since.
 $(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(SIM))
 
+STREAM_OPTIONS = $(strip $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)))
+
 LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
@@ -36,10 +38,10 @@ help: ## list the targets
 	@echo "                and from PyPI that is a CUDA build of several gigabytes on most machines."
 
 sim: $(SIM) ## co-simulate the shipped model's attention on real text and check every code
-	@$(PY) -m cosim.sim $(if $(WAVES),--waves) $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED))
+	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(STREAM_OPTIONS))
 
 verify: $(SIM) ## replay the golden vectors alone
-	@$(PY) -m cosim.verify $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED))
+	@$(PY) -m cosim.verify $(STREAM_OPTIONS)
 
 bench: $(SIM) ## measure the speed of the co-simulation
 	@$(PY) -m cosim.bench

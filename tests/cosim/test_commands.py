@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -78,11 +77,11 @@ def test_waves_hold_digital_and_analog_signals(build, full):
     def at(name, cycle):
         return signals[f"testbench.{name}"].signal.value_at(int(cycle * full.schedule.t_clk_ps))
 
-    accepted = next(c for c in range(50) if at("token_valid", c) and not at("token_valid", c + 1))
-    start = accepted + 1
+    edges = (cycle + 0.5 for cycle in range(50))
+    start = next(edge for edge in edges if at("token_ready", edge - 0.1) > at("token_ready", edge))
     phases = full.schedule.phases
     for name in ("reset", "score", "activate"):
-        levels = [int(at(name, start + c + 0.6)) for c in range(full.schedule.latency)]
+        levels = [int(at(name, start + c + 0.5)) for c in range(full.schedule.latency)]
         assert levels == [int(c in phases[name]) for c in range(full.schedule.latency)], name
     golden = load_golden(full).wrap
     v_written = golden["v"][0, 0] * full.cell.v_supply_v / full.levels.kv_max
@@ -146,7 +145,9 @@ def test_ctrl_c_stops_everything_and_leaves_nothing_half_written(build):
         text=True,
         start_new_session=True,
     )
-    time.sleep(6)
+    assert process.stderr is not None
+    started = process.stderr.readline()
+    assert "head-tokens" in started, started
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr
