@@ -35,6 +35,7 @@ class Bench:
         link = (ExactLink if job.exact else ReplayLink)(dut, spec)
         self.front_end = FrontEnd(dut, spec, link)
         self.t_clk_ps = spec.schedule.t_clk_ps
+        self.gaps, self.stalls = self.waits(job.max_gap, "gap"), self.waits(job.max_stall, "stall")
         self.accepted: list[int] = []
         self.finished: list[int] = []
         self.out: list[np.ndarray] = []
@@ -78,9 +79,8 @@ class Bench:
     async def feed(self) -> None:
         """Offer the tokens one after the other."""
         dut, accepted = self.dut, FallingEdge(self.dut.token_valid)
-        gaps = self.waits(self.job.max_gap, "gap")
         for length, payload in zip(self.job.window_length, self.token_payloads(), strict=True):
-            if gap := next(gaps):
+            if gap := next(self.gaps):
                 await Timer(gap * self.t_clk_ps, "ps")
             dut.token_payload.value = payload
             dut.window_length.value = int(length)
@@ -91,8 +91,6 @@ class Bench:
     async def collect(self, token: int) -> None:
         """Take one result; while it has to wait, its payload must not change."""
         dut = self.dut
-        if not token:
-            self.stalls = self.waits(self.job.max_stall, "stall")
         stall = next(self.stalls)
         dut.result_ready.value = int(not stall)
         await RisingEdge(dut.result_valid)
