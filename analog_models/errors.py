@@ -32,12 +32,16 @@ class ToolError(GaincellError):
 def run_command(main: Callable[[], int]) -> None:
     """Run a command-line entry point: known errors become one line on stderr, never a traceback.
 
-    Exits with what `main` returns, 2 on a `GaincellError`, 130 on Ctrl-C.
+    Exits with what `main` returns, 2 on a `GaincellError` or where the system refuses a file or a
+    program, 130 on Ctrl-C.
     """
     try:
         code = main()
     except GaincellError as error:
         print(f"error: {error}", file=sys.stderr)
+        code = EXIT_ERROR
+    except OSError as error:
+        print(f"error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
         code = EXIT_ERROR
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
