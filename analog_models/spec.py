@@ -334,6 +334,8 @@ def load_spec(path: str | Path) -> HardwareSpec:
         return _parse(Path(path).read_text(), str(path))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 text") from error
 
 
 def _parse(text: str, where: str) -> HardwareSpec:

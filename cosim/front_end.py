@@ -87,6 +87,8 @@ class FrontEnd:
         end = FallingEdge(self._dut.score)
         while True:
             await end
+            if not int(self._dut.discharged.value):
+                raise GaincellError(f"token {self.token}: integrators not reset before its score")
             levels = to_bits(int(self._dut.q_levels.value), schedule.score * geometry.head_dim)
             self.q = levels.reshape(schedule.score, geometry.head_dim).sum(0, dtype=np.float64)
             self.score = self.charge(self.q)

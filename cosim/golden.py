@@ -52,12 +52,14 @@ class Stream:
 class Golden:
     """Golden vectors with the text that they come from.
 
-    text, predicted: the passage, and the token that the model predicts after each of its tokens.
+    wrap_head: "layer.head" of the wrap. text, predicted: the passage, and the token that the model
+    predicts after each of its tokens.
     """
 
     manifest: dict[str, Any]
     passage: dict[str, np.ndarray]
     wrap: dict[str, np.ndarray]
+    wrap_head: str
     text: list[str]
     predicted: list[str]
 
@@ -76,11 +78,10 @@ class Golden:
     def wrap_stream(self, tokens: int | None = None) -> Stream:
         """The head that is fed without flush, its first `tokens` tokens (all by default)."""
         count = min(tokens or len(self.wrap["q"]), len(self.wrap["q"]))
-        entry = self.manifest["files"][WRAP]
-        name = f"{entry['layer']}.{entry['head']}"
+        head = self.wrap_head
         codes = {name: self.wrap[name][:count] for name in SIGNALS}
-        title = f"wrap: head {name} x {count} tokens"
-        return Stream(title, **codes, heads=[name] * count, first=[0])
+        title = f"wrap: head {head} x {count} tokens"
+        return Stream(title, **codes, heads=[head] * count, first=[0])
 
 
 def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
@@ -93,6 +94,7 @@ def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
     try:
         made_for, files = manifest["spec_hash"], manifest["files"]
         text, predicted = files[PASSAGE]["strings"], files[PASSAGE]["predicted_strings"]
+        wrap_head = f"{files[WRAP]['layer']}.{files[WRAP]['head']}"
         passage, wrap = (_tensors(folder / name, files[name]) for name in (PASSAGE, WRAP))
     except (KeyError, TypeError) as error:
         raise ArtefactError(f"{folder / 'manifest.json'}: has no entry {error}") from error
@@ -103,7 +105,7 @@ def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
         )
     _check_shapes(folder / PASSAGE, passage, 4, spec)
     _check_shapes(folder / WRAP, wrap, 2, spec)
-    return Golden(manifest, passage, wrap, text, predicted)
+    return Golden(manifest, passage, wrap, wrap_head, text, predicted)
 
 
 def _tensors(path: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -36,8 +36,10 @@ class Run:
         return float(np.median(self.outcome.cycles))
 
     @property
-    def cycles_between_tokens(self) -> float:
-        """Median of the cycles between two accepted tokens."""
+    def cycles_between_tokens(self) -> float | None:
+        """Median of the cycles between two accepted tokens; None for a single token."""
+        if self.job.tokens < 2:
+            return None
         return float(np.median(np.diff(self.outcome.accepted)))
 
     def result(self) -> dict[str, Any]:

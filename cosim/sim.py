@@ -64,7 +64,7 @@ def _print_report(runs: list[Run], golden: Golden, tokens: int) -> None:
             run.job.tokens,
             run.mismatches,
             f"{run.cycles_per_token:g}",
-            f"{run.cycles_between_tokens:g}",
+            "-" if run.cycles_between_tokens is None else f"{run.cycles_between_tokens:g}",
             f"{run.job.tokens / run.outcome.wall_s:.0f}",
         ]
         for run in runs

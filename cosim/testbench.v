@@ -77,7 +77,13 @@ module testbench #(
   //      and for how many cycles `activate` was high
   reg [DIM*SCORE_CYCLES-1:0] q_levels = 0;
   integer activate_cycles = 0;
+  reg discharged = 0;  // `reset` was high since the last `activate`
   always @(negedge clk) begin
+    if (reset) begin
+      discharged <= 1;
+      q_levels <= 0;
+    end
+    if (activate) discharged <= 0;
     if (score) begin
       q_levels <= {q_levels, q_pulse};
       activate_cycles <= 0;

@@ -91,6 +91,9 @@ def test_a_missing_or_broken_file_is_an_error(tmp_path):
     (tmp_path / "cut.json").write_text('{"name": "le')
     with pytest.raises(SpecError, match="not JSON"):
         load_spec(tmp_path / "cut.json")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpecError, match=r"binary.json: not UTF-8 text"):
+        load_spec(tmp_path / "binary.json")
     with pytest.raises(SpecError, match="no preset 'absent': there are leroux2025"):
         load_preset("absent")
 

@@ -136,6 +136,11 @@ def test_a_missing_simulator_is_one_line(build):
     )
 
 
+def restore_interrupts():
+    """A shell that runs us in the background makes its children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_stops_everything_and_leaves_nothing_half_written(build):
     shutil.rmtree(build / "sim", ignore_errors=True)
     process = subprocess.Popen(
@@ -144,6 +149,7 @@ def test_ctrl_c_stops_everything_and_leaves_nothing_half_written(build):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=restore_interrupts,
     )
     assert process.stderr is not None
     started = process.stderr.readline()
