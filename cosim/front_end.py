@@ -50,6 +50,7 @@ class FrontEnd:
         self.queries: list[np.ndarray] = []
         self.rows: list[np.ndarray] = []
         self.fault: GaincellError | None = None
+        self.q = np.zeros(spec.geometry.head_dim)
         self.phi_ps = self.row_ps = np.zeros(spec.geometry.window)
 
     def start(self) -> None:
