@@ -1,7 +1,8 @@
 """Comparison of what the RTL gave with what was expected."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from analog_models.head import GoldenHead, TokenTrace
 from analog_models.spec import HardwareSpec
 from cosim.job import Job, Outcome
 
-__all__ = ["Mismatch", "compare", "golden_trace"]
+__all__ = ["Mismatch", "compare", "golden_traces"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def compare(
         return 0, None
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
     dimension = int(np.flatnonzero(wrong[index])[0])
-    counts = golden_trace(spec, job, index).counts[:, dimension]
+    trace = next(islice(golden_traces(spec, job), index, None))
+    counts = trace.counts[:, dimension]
     differ = np.flatnonzero(counts != outcome.counts[index, :, dimension])
     first = Mismatch(
         head=heads[index],
@@ -60,11 +62,12 @@ def compare(
     return int(wrong.sum()), first
 
 
-def golden_trace(spec: HardwareSpec, job: Job, index: int) -> TokenTrace:
-    """What token `index` of a job does in the golden head."""
+def golden_traces(spec: HardwareSpec, job: Job) -> Iterator[TokenTrace]:
+    """What each token of a job does in the golden head."""
     head = GoldenHead(spec, int(job.window_length[0]))
-    for now in range(index + 1):
-        if job.flush[now]:
-            head.flush(int(job.window_length[now]))
-        trace = head.step(job.q[now], job.k[now], job.v[now])
-    return trace
+    for flush, length, *token in zip(
+        job.flush, job.window_length, job.q, job.k, job.v, strict=True
+    ):
+        if flush:
+            head.flush(int(length))
+        yield head.step(*token)

@@ -11,9 +11,9 @@ import numpy as np
 
 from analog_models.errors import run_command
 from analog_models.files import write_json
-from analog_models.head import GoldenHead
 from analog_models.spec import HardwareSpec, load_preset
 from cosim.arguments import add_back_pressure, command_parser, natural
+from cosim.check import golden_traces
 from cosim.golden import Stream, load_golden
 from cosim.run import describe, replay
 from cosim.table import table
@@ -44,13 +44,8 @@ def main() -> int:
 
 def _numpy_mismatches(spec: HardwareSpec, stream: Stream) -> int:
     """Output codes of the golden head in numpy that differ from the golden ones."""
-    head, wrong = GoldenHead(spec), 0
-    starts = set(stream.first)
-    for index, token in enumerate(zip(stream.q, stream.k, stream.v, strict=True)):
-        if index in starts:
-            head.flush()
-        wrong += int(np.sum(head.step(*token).out != stream.out[index]))
-    return wrong
+    traces = golden_traces(spec, stream.job(spec))
+    return sum(int(np.sum(t.out != out)) for t, out in zip(traces, stream.out, strict=True))
 
 
 def _arguments() -> argparse.Namespace:

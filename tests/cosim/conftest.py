@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analog_models.head import GoldenHead
 from analog_models.spec import HardwareSpec, load_preset
+from cosim.check import golden_traces
 from cosim.job import Job
 
 
@@ -37,10 +37,4 @@ def random_job(spec: HardwareSpec, tokens: int, seed: int, flushes: float = 0.0,
 
 def expected_codes(spec: HardwareSpec, job: Job) -> np.ndarray:
     """Output codes [token, d] of the golden head in numpy."""
-    head = GoldenHead(spec, int(job.window_length[0]))
-    out = []
-    for now in range(job.tokens):
-        if job.flush[now]:
-            head.flush(int(job.window_length[now]))
-        out.append(head.step(job.q[now], job.k[now], job.v[now]).out)
-    return np.array(out)
+    return np.array([trace.out for trace in golden_traces(spec, job)])
