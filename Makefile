@@ -16,7 +16,7 @@ TEST := .venv/.stamp-test
 # Icarus may have gone since.
 $(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(SIM))
 
-STREAM_OPTIONS = $(strip $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)))
+STREAM_OPTIONS = $(strip $(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)))
 
 LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
@@ -30,6 +30,7 @@ help: ## list the targets
 	@echo
 	@echo "variables:"
 	@echo "  WAVES=1       sim: write the waveforms (FST)"
+	@echo "  SCHEDULE=...  sim, verify: leroux2025, overlapped or pipelined (sim: the first, verify: all)"
 	@echo "  STALLS=N      sim, verify: random back-pressure up to N cycles on both streams"
 	@echo "  SEED=N        sim, verify: its seed"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"

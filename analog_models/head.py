@@ -75,24 +75,30 @@ class GoldenHead:
         slot = self._in_sequence % self.window_length
         self.k_array.write(slot, k, self._tokens)
         self.v_array.write(slot, v, self._tokens)
-        valid = self._xp.arange(self.spec.geometry.window) < min(
-            self._in_sequence + 1, self.window_length
-        )
-        trace = self._attend(slot, q, valid)
         self._tokens += 1
         self._in_sequence += 1
-        return trace
+        return self._attend(slot, q)
+
+    def query(self, q: Array) -> TokenTrace:
+        """A further query on the window as it is, codes [head_dim]: nothing is written.
+
+        Grouped queries are one `step` and then a `query` for each other query head of the group.
+        """
+        slot = (self._in_sequence - 1) % self.window_length
+        return self._attend(slot, self._codes(q, "q"))
 
     def run(self, q: Array, k: Array, v: Array) -> Array:
         """Feed a stretch of tokens, codes [T, head_dim] each; output codes [T, head_dim]."""
         outs = [self.step(*token).out for token in zip(q, k, v, strict=True)]
         return self._xp.stack(outs)
 
-    def _attend(self, slot: int, q: Array, valid: Array) -> TokenTrace:
-        spec, k, v = self.spec, self.k_array, self.v_array
-        score = score_charge(q[None, :], k.constant, k.terms, k.leakage(self._tokens))
+    def _attend(self, slot: int, q: Array) -> TokenTrace:
+        spec, k, v, latest = self.spec, self.k_array, self.v_array, self._tokens - 1
+        filled = min(self._in_sequence, self.window_length)
+        valid = self._xp.arange(spec.geometry.window) < filled
+        score = score_charge(q[None, :], k.constant, k.terms, k.leakage(latest))
         phi_ps = charge_to_pulse(spec, score) * valid
-        charge = row_charge(spec, phi_ps, v.constant, v.terms, v.leakage(self._tokens))
+        charge = row_charge(spec, phi_ps, v.constant, v.terms, v.leakage(latest))
         width_ps = signed_charge_to_pulse(spec, charge)[:, 0]
         counts = count_pulses(spec, width_ps)
         return TokenTrace(slot, score[0], phi_ps[0], width_ps, counts, counts.sum(0))

@@ -180,7 +180,7 @@ def count_pulses(spec: HardwareSpec, signed_width_ps: Array, ops: Ops = EXACT) -
     ends on an edge is counted there. Any shape.
     """
     xp = array_namespace(signed_width_ps)
-    width = xp.abs(signed_width_ps) / spec.schedule.t_clk_ps
+    width = xp.abs(signed_width_ps) / spec.clock.t_clk_ps
     count = ops.clip(ops.quantise(width), 0.0, spec.levels.count_max)
     return xp.sign(signed_width_ps) * count
 

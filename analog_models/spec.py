@@ -1,6 +1,6 @@
 """The hardware specification: every constant that RTL, numpy, torch and the estimate share.
 
-A specification is a frozen tree of groups (`spec.geometry.head_dim`, `spec.schedule.score`, ...).
+A specification is a frozen tree of groups (`spec.geometry.head_dim`, `spec.clock.t_clk_ps`, ...).
 In a preset file each value stands with its unit and its source. `HardwareSpec.hash` identifies the
 values, not the wording, and travels with every artefact that depends on them.
 """
@@ -13,20 +13,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from analog_models.errors import SpecError
+from analog_models.fields import Bound, Count, Group, Volts, unit, unit_of
+from analog_models.schedule import Needs, Schedule, Timing, schedule_hazards
 
 __all__ = [
     "Cell",
+    "Clock",
     "Converter",
     "Geometry",
     "Grid",
@@ -34,6 +29,7 @@ __all__ = [
     "Leakage",
     "Levels",
     "Schedule",
+    "Timing",
     "load_preset",
     "load_spec",
     "preset_names",
@@ -41,39 +37,36 @@ __all__ = [
 
 DEFAULT_PRESET = "leroux2025"
 
-Count = Annotated[int, Field(gt=0, le=65536)]
-MAX_CYCLES = 4096
-Cycles = Annotated[int, Field(gt=0, le=MAX_CYCLES)]
-Volts = Annotated[float, Field(ge=0, le=10)]
 
+class Geometry(Group):
+    """Size of one attention head (paper, Methods: 16 sub-tiles of 64 x 64 cells).
 
-def _unit(unit: str) -> Any:
-    return Field(json_schema_extra={"unit": unit})
+    `array_rows`: most cells on a line of an array. A longer head dimension takes several K arrays
+    per sub-tile, whose charges add on the columns, and as many V arrays side by side.
+    """
 
-
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Geometry(_Group):
-    """Size of one attention head (paper, Methods: 16 sub-tiles of 64 x 64 cells)."""
-
-    head_dim: Count = _unit("cells")
-    subtile: Count = _unit("slots")
-    subtiles: Count = _unit("sub-tiles")
+    head_dim: Count = unit("cells")
+    array_rows: Count = unit("cells")
+    subtile: Count = unit("slots")
+    subtiles: Count = unit("sub-tiles")
 
     @property
     def window(self) -> int:
         """Slots of the whole head: the longest window of tokens, M."""
         return self.subtile * self.subtiles
 
+    @property
+    def arrays(self) -> int:
+        """K arrays of one sub-tile, and V arrays."""
+        return -(-self.head_dim // self.array_rows)
 
-class Levels(_Group):
+
+class Levels(Group):
     """Levels of the digital codes on both sides of the arrays."""
 
-    q: Annotated[int, Field(ge=2, le=256)] = _unit("levels")
-    kv: Annotated[int, Field(ge=2, le=256)] = _unit("levels")
-    out_magnitude_bits: Annotated[int, Field(ge=1, le=8)] = _unit("bit")
+    q: Annotated[int, Field(ge=2, le=256)] = unit("levels")
+    kv: Annotated[int, Field(ge=2, le=256)] = unit("levels")
+    out_magnitude_bits: Annotated[int, Field(ge=1, le=8)] = unit("bit")
 
     @property
     def q_max(self) -> int:
@@ -91,13 +84,13 @@ class Levels(_Group):
         return (1 << self.out_magnitude_bits) - 1
 
 
-class Cell(_Group):
+class Cell(Group):
     """Transfer of one gain cell: charge moved by a full-scale pulse, f(V - v_zero)."""
 
-    v_supply_v: Annotated[float, Field(gt=0, le=10)] = _unit("V")
-    v_zero_v: Volts = _unit("V")
-    transfer: tuple[tuple[float, ...], ...] = _unit("charge / V^(i+j)")
-    linear_gain: float = _unit("charge / V")
+    v_supply_v: Annotated[float, Field(gt=0, le=10)] = unit("V")
+    v_zero_v: Volts = unit("V")
+    transfer: tuple[tuple[float, ...], ...] = unit("charge / V^(i+j)")
+    linear_gain: float = unit("charge / V")
 
     @field_validator("transfer")
     @classmethod
@@ -116,7 +109,7 @@ class Cell(_Group):
         )
 
 
-class Leakage(_Group):
+class Leakage(Group):
     """Decay of the stored charge with the age of a slot, counted in tokens since its write.
 
     `per_power`: the deviation from the asymptote decays, so its i-th power decays by
@@ -124,29 +117,29 @@ class Leakage(_Group):
     exp(-decay_per_token * age), the convention of older published vectors.
     """
 
-    decay_per_token: Annotated[float, Field(ge=0, le=1)] = _unit("1 / token")
-    asymptote_v: Volts = _unit("V")
-    convention: Literal["per_power", "whole_term"] = _unit("")
+    decay_per_token: Annotated[float, Field(ge=0, le=1)] = unit("1 / token")
+    asymptote_v: Volts = unit("V")
+    convention: Literal["per_power", "whole_term"] = unit("")
 
 
-class Converter(_Group):
+class Converter(Group):
     """Charge-to-pulse converters: charge of full scale and width of the longest pulse."""
 
-    s_sat: Annotated[float, Field(gt=0, le=1e9)] = _unit("charge")
-    a_sat: Annotated[float, Field(gt=0, le=1e9)] = _unit("charge")
-    t_max_ps: Annotated[int, Field(gt=0, le=10**6)] = _unit("ps")
+    s_sat: Annotated[float, Field(gt=0, le=1e9)] = unit("charge")
+    a_sat: Annotated[float, Field(gt=0, le=1e9)] = unit("charge")
+    t_max_ps: Annotated[int, Field(gt=0, le=10**6)] = unit("ps")
 
 
-class Grid(_Group):
+class Grid(Group):
     """Grids that the behavioural model rounds to, far finer than anything it models.
 
     They make every sum over cells a sum of integers below 2^53, which float64 adds without error
     in any order: numpy and torch then agree bit for bit, whatever their matrix product does.
     """
 
-    t_ps: Annotated[int, Field(gt=0, le=1000)] = _unit("ps")
-    charge_bits: Annotated[int, Field(ge=8, le=32)] = _unit("bit")
-    pulse_bits: Annotated[int, Field(ge=0, le=16)] = _unit("bit")
+    t_ps: Annotated[int, Field(gt=0, le=1000)] = unit("ps")
+    charge_bits: Annotated[int, Field(ge=8, le=32)] = unit("bit")
+    pulse_bits: Annotated[int, Field(ge=0, le=16)] = unit("bit")
 
     @property
     def charge(self) -> float:
@@ -159,39 +152,13 @@ class Grid(_Group):
         return self.t_ps * 2.0**-self.pulse_bits
 
 
-class Schedule(_Group):
-    """Phases of one token in their order, in cycles of the control block's clock.
+class Clock(Group):
+    """The clock of the control block; output pulses are counted at its edges."""
 
-    `dac_guard`: cycles for which the DACs hold a code before and after its write strobe.
-    """
-
-    t_clk_ps: Annotated[int, Field(ge=2, le=10**6)] = _unit("ps")
-    dac_guard: Cycles = _unit("cycles")
-    write_k: Cycles = _unit("cycles")
-    write_v: Cycles = _unit("cycles")
-    reset: Cycles = _unit("cycles")
-    score: Cycles = _unit("cycles")
-    activate: Cycles = _unit("cycles")
-    settle: Cycles = _unit("cycles")
-    read_out: Cycles = _unit("cycles")
-
-    @property
-    def phases(self) -> dict[str, range]:
-        """Cycles of each phase, counted from the clock edge that accepts the token."""
-        phases, start = {}, 0
-        for name in type(self).model_fields:
-            if name not in ("t_clk_ps", "dac_guard"):
-                phases[name] = range(start, start + getattr(self, name))
-                start = phases[name].stop
-        return phases
-
-    @property
-    def latency(self) -> int:
-        """Cycles from the edge that accepts a token to the edge that makes its result valid."""
-        return max(phase.stop for phase in self.phases.values())
+    t_clk_ps: Annotated[int, Field(ge=2, le=10**6)] = unit("ps")
 
 
-class HardwareSpec(_Group):
+class HardwareSpec(Group):
     """One attention head of gain cells with its converters and its control plane."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
@@ -201,7 +168,9 @@ class HardwareSpec(_Group):
     leakage: Leakage
     converter: Converter
     grid: Grid
-    schedule: Schedule
+    clock: Clock
+    timing: Timing
+    schedules: Annotated[dict[str, Schedule], Field(min_length=1, max_length=16)]
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -209,42 +178,34 @@ class HardwareSpec(_Group):
         for name, value, low, high, why in self._bounds():
             if not low <= value <= high:
                 raise ValueError(f"{name} = {value}: allowed {low} to {high}, {why}")
+        if self.geometry.head_dim % self.geometry.arrays:
+            raise ValueError(
+                f"geometry.head_dim = {self.geometry.head_dim}: does not fill "
+                f"{self.geometry.arrays} arrays of geometry.array_rows = {self.geometry.array_rows}"
+            )
+        needs = Needs(self.levels.q_max, self.pulse_cycles, self.levels.count_max)
+        for name, schedule in self.schedules.items():
+            if hazard := next(schedule_hazards(name, schedule, self.timing, needs), None):
+                raise ValueError(hazard)
         return self
 
-    def _bounds(self) -> list[tuple[str, float, float, float, str]]:
-        """Rules across fields: (field, value, lowest, highest, reason)."""
-        schedule, converter, levels = self.schedule, self.converter, self.levels
-        t_clk = schedule.t_clk_ps
-        pulse = math.ceil(converter.t_max_ps / t_clk)
+    def _bounds(self) -> list[Bound]:
+        """Rules across fields."""
         supply = self.cell.v_supply_v
-        write = 2 * schedule.dac_guard + 1
         window = self.geometry.window
+        half = self.clock.t_clk_ps // 2
         return [
             ("geometry.subtile * geometry.subtiles", window, 2, 65536, "slots of a window"),
             ("cell.v_zero_v", self.cell.v_zero_v, 0, supply, "the supply"),
             ("leakage.asymptote_v", self.leakage.asymptote_v, 0, supply, "the supply"),
-            ("schedule.write_k", schedule.write_k, write, MAX_CYCLES, "to fit a guarded strobe"),
-            ("schedule.write_v", schedule.write_v, write, MAX_CYCLES, "to fit a guarded strobe"),
-            ("schedule.reset", schedule.reset, 2, MAX_CYCLES, "to hold a token there"),
-            ("schedule.settle", schedule.settle, 2, MAX_CYCLES, "to start the converters"),
-            ("schedule.score", schedule.score, levels.q_max, MAX_CYCLES, "to fit a query pulse"),
-            (
-                "schedule.activate",
-                schedule.activate,
-                pulse,
-                MAX_CYCLES,
-                "to fit converter.t_max_ps",
-            ),
-            (
-                "schedule.read_out",
-                schedule.read_out,
-                levels.count_max,
-                MAX_CYCLES,
-                "to fit a count",
-            ),
-            ("grid.t_ps", self.grid.t_ps, 1, t_clk // 2, "half a clock, or counting is undefined"),
+            ("grid.t_ps", self.grid.t_ps, 1, half, "half a clock, or counting is undefined"),
             ("grid.charge_bits", self.grid.charge_bits, 8, self._spare_bits(), "to stay exact"),
         ]
+
+    @property
+    def pulse_cycles(self) -> int:
+        """Clock cycles that the longest converter pulse takes."""
+        return math.ceil(self.converter.t_max_ps / self.clock.t_clk_ps)
 
     def _spare_bits(self) -> int:
         """Most `grid.charge_bits` with which all sums of charges stay below 2^53 grid steps."""
@@ -267,9 +228,32 @@ class HardwareSpec(_Group):
     @property
     def hash(self) -> str:
         """16 hexadecimal digits of the SHA-256 over all values (not the name, not the sources)."""
-        values = self.model_dump(mode="json", exclude={"name"})
+        return self._hash({"name"})
+
+    @property
+    def codes_hash(self) -> str:
+        """The same over the values that decide output codes: all but `timing` and `schedules`.
+
+        Golden vectors and adapted checkpoints hold for every specification with this hash.
+        """
+        return self._hash({"name", "timing", "schedules"})
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Both, under the names that artefacts carry them by."""
+        return {"spec_hash": self.hash, "codes_hash": self.codes_hash}
+
+    def _hash(self, excluded: set[str]) -> str:
+        values = self.model_dump(mode="json", exclude=excluded)
+        if "schedules" in values:
+            values["schedules"] = list(values["schedules"].items())  # their order counts
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def schedule(self) -> Schedule:
+        """The first of the schedules: the default one."""
+        return next(iter(self.schedules.values()))
 
     @property
     def out_max(self) -> int:
@@ -279,19 +263,31 @@ class HardwareSpec(_Group):
     def replace(self, name: str | None = None, **values: Any) -> "HardwareSpec":
         """Copy with some values changed and validated again, `group__field=value`.
 
-        Raises `SpecError` for an unknown field or a value out of range.
+        The schedules are replaced as a whole, `schedules={name: Schedule, ...}`, or in one number,
+        `schedules__NAME__FIELD=value`. Raises `SpecError` for an unknown field or a value out of
+        range.
         """
         tree = self.model_dump()
         tree["name"] = name or self.name
         for path, value in values.items():
-            group, _, field = path.partition("__")
-            if not isinstance(tree.get(group), dict) or field not in tree[group]:
+            *groups, field = path.split("__")
+            node = tree
+            for group in groups:
+                node = node.get(group) if isinstance(node, dict) else None
+            whole = not groups and field != "schedules"
+            if not isinstance(node, dict) or field not in node or whole:
                 raise SpecError(f"specification has no field {path.replace('__', '.')}")
-            tree[group][field] = value
+            node[field] = value
         changed = _validated(tree, f"specification {tree['name']!r}")
         changed._sources.update(self._sources)
         changed._sources.update({p.replace("__", "."): "changed by the user" for p in values})
         return changed
+
+    def schedule_number(self, name: str) -> int:
+        """Number by which the hardware knows a schedule. Raises `SpecError` if there is none."""
+        if name not in self.schedules:
+            raise SpecError(f"no schedule {name!r}: there are {', '.join(self.schedules)}")
+        return list(self.schedules).index(name)
 
     def linearised(self) -> "HardwareSpec":
         """The linear intermediate model f(x) = linear_gain * x (paper, Methods: adaptation)."""
@@ -301,17 +297,26 @@ class HardwareSpec(_Group):
     def to_tree(self) -> dict[str, Any]:
         """The preset-file form: each value with its unit and its source, ready for JSON."""
         tree: dict[str, Any] = {"name": self.name}
-        for group, values in self.model_dump(mode="json", exclude={"name"}).items():
-            fields = type(getattr(self, group)).model_fields
-            tree[group] = {
-                field: {
-                    "value": value,
-                    "unit": _unit_of(fields[field]),
-                    "source": self._sources.get(f"{group}.{field}", ""),
+        for name in type(self).model_fields:
+            part = getattr(self, name)
+            if isinstance(part, dict):
+                tree[name] = {
+                    key: self._group(group, f"{name}.{key}") for key, group in part.items()
                 }
-                for field, value in values.items()
-            }
+            elif isinstance(part, Group):
+                tree[name] = self._group(part, name)
         return tree
+
+    def _group(self, group: Group, path: str) -> dict[str, Any]:
+        fields = type(group).model_fields
+        return {
+            field: {
+                "value": value,
+                "unit": unit_of(fields[field]),
+                "source": self._sources.get(f"{path}.{field}", ""),
+            }
+            for field, value in group.model_dump(mode="json").items()
+        }
 
 
 def preset_names() -> list[str]:
@@ -347,35 +352,38 @@ def _parse(text: str, where: str) -> HardwareSpec:
         raise SpecError(f"{where}: needs an object of groups, has {type(tree).__name__}")
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for group, fields in tree.items():
-        if group == "name" or not isinstance(fields, Mapping):
-            values[group] = fields
-            continue
-        values[group] = {}
-        for field, quantity in fields.items():
-            path = f"{group}.{field}"
-            values[group][field] = _value(quantity, group, field, f"{where}: {path}")
-            sources[path] = str(quantity.get("source", ""))
+    for name, part in tree.items():
+        if name == "schedules" and isinstance(part, Mapping):
+            values[name] = {
+                key: _values(group, Schedule, f"{name}.{key}", where, sources)
+                for key, group in part.items()
+            }
+        else:
+            model = HardwareSpec.model_fields.get(name)
+            kind = model.annotation if model else None
+            values[name] = _values(part, kind, name, where, sources)
     spec = _validated(values, where)
     spec._sources.update(sources)
     return spec
 
 
-def _value(quantity: Any, group: str, field: str, where: str) -> Any:
-    """The value of one preset entry, its unit compared with the one that the field is in."""
-    if not isinstance(quantity, Mapping) or "value" not in quantity:
-        raise SpecError(f"{where}: needs an object with value, unit and source")
-    model = HardwareSpec.model_fields.get(group)
-    fields = getattr(model.annotation, "model_fields", {}) if model else {}
-    if field in fields and quantity.get("unit") != _unit_of(fields[field]):
-        raise SpecError(
-            f"{where}: unit is {quantity.get('unit')!r}, needs {_unit_of(fields[field])!r}"
-        )
-    return quantity["value"]
-
-
-def _unit_of(field: Any) -> str:
-    return field.json_schema_extra["unit"]
+def _values(group: Any, model: Any, path: str, where: str, sources: dict[str, str]) -> Any:
+    """The bare values of one group of a preset, their units compared; notes their sources."""
+    if not isinstance(group, Mapping):
+        return group
+    known = getattr(model, "model_fields", {})
+    values = {}
+    for field, quantity in group.items():
+        at = f"{where}: {path}.{field}"
+        if not isinstance(quantity, Mapping) or "value" not in quantity:
+            raise SpecError(f"{at}: needs an object with value, unit and source")
+        if field in known and quantity.get("unit") != unit_of(known[field]):
+            raise SpecError(
+                f"{at}: unit is {quantity.get('unit')!r}, needs {unit_of(known[field])!r}"
+            )
+        values[field] = quantity["value"]
+        sources[f"{path}.{field}"] = str(quantity.get("source", ""))
+    return values
 
 
 def _validated(tree: Mapping[str, Any], where: str) -> HardwareSpec:

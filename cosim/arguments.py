@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cosim.golden import GOLDEN
 
-__all__ = ["add_back_pressure", "command_parser", "natural"]
+__all__ = ["add_back_pressure", "add_schedule", "command_parser", "natural"]
 
 
 def command_parser(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -26,6 +26,12 @@ def add_back_pressure(parser: argparse.ArgumentParser, stalls: int) -> None:
     text = f"random back-pressure on both streams, up to N cycles ({stalls})"
     parser.add_argument("--stalls", type=natural(0), default=stalls, metavar="N", help=text)
     parser.add_argument("--seed", type=natural(0), default=0, metavar="N", help="its seed (0)")
+
+
+def add_schedule(parser: argparse.ArgumentParser, default: str) -> None:
+    """The schedule to run, by its name in the specification."""
+    text = f"schedule of the specification ({default})"
+    parser.add_argument("--schedule", metavar="NAME", help=text)
 
 
 def natural(lowest: int) -> Callable[[str], int]:

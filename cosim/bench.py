@@ -7,6 +7,7 @@ Absolute speeds depend on the machine and on what else it does; ratios hold.
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +24,7 @@ from cosim.job import Job
 from cosim.runner import SIMULATOR, simulate
 from cosim.table import table
 
+CYCLE_TOKENS = 16  # of each schedule, to see how many cycles they take
 EXACT_SHARE = 10  # exact pulses are slow: a tenth of the tokens is enough
 
 
@@ -34,21 +36,20 @@ def main() -> int:
     subtile = spec.replace(name="one-subtile", geometry__subtiles=1)
     exact_tokens = max(2, args.tokens // EXACT_SHARE)
     measured: dict[str, list[float]] = {}
-    cycles: list[np.ndarray] = []
+    cycles = {name: _cycles(spec, name, job, args.build) for name in spec.schedules}
     for repeat in range(args.repeats + 1):  # the first builds and warms up
-        rates, seen = _measure(spec, subtile, job, exact_tokens, args.build)
+        rates = _measure(spec, subtile, job, exact_tokens, args.build)
         print(f"run {repeat} of {args.repeats}{'' if repeat else ' (warm-up, not counted)'}")
         if repeat:
-            cycles.append(seen)
             for name, rate in rates.items():
                 measured.setdefault(name, []).append(rate)
-    _report(spec, measured, np.concatenate(cycles), args)
+    _report(spec, measured, cycles, args)
     return 0
 
 
 def _measure(
     spec: HardwareSpec, subtile: HardwareSpec, job: Job, exact_tokens: int, build: Path
-) -> tuple[dict[str, float], np.ndarray]:
+) -> dict[str, float]:
     """Tokens per second of each way to compute the same tokens, one after the other."""
     full = simulate(spec, job, build_root=build)
     start = time.perf_counter()
@@ -56,13 +57,21 @@ def _measure(
     numpy_s = time.perf_counter() - start
     words = simulate(subtile, _first(job, exact_tokens, subtile), build_root=build)
     exact = simulate(subtile, _first(job, exact_tokens, subtile, exact=True), build_root=build)
-    rates = {
+    return {
         f"co-simulation, {SIMULATOR}": job.tokens / full.wall_s,
         "golden head, numpy alone": job.tokens / numpy_s,
         "one sub-tile, pulses as words": exact_tokens / words.wall_s,
         "one sub-tile, exact pulses": exact_tokens / exact.wall_s,
     }
-    return rates, full.cycles
+
+
+def _cycles(spec: HardwareSpec, schedule: str, job: Job, build: Path) -> tuple[int, int]:
+    """Cycles per token and between tokens that the RTL took, the same for every token."""
+    tokens = CYCLE_TOKENS
+    numbers = np.full(tokens, spec.schedule_number(schedule), dtype=np.uint8)
+    outcome = simulate(spec, replace(_first(job, tokens, spec), schedule=numbers), build_root=build)
+    (took,), (between,) = set(outcome.cycles.tolist()), set(np.diff(outcome.accepted).tolist())
+    return took, between
 
 
 def _first(job: Job, tokens: int, spec: HardwareSpec, exact: bool = False) -> Job:
@@ -74,7 +83,7 @@ def _first(job: Job, tokens: int, spec: HardwareSpec, exact: bool = False) -> Jo
 def _report(
     spec: HardwareSpec,
     measured: dict[str, list[float]],
-    cycles: np.ndarray,
+    cycles: dict[str, tuple[int, int]],
     args: argparse.Namespace,
 ) -> None:
     fastest = median(measured[f"co-simulation, {SIMULATOR}"])
@@ -89,16 +98,18 @@ def _report(
     ]
     print(f"\n{args.tokens} tokens, median of {args.repeats} runs:")
     print(table(["head-tokens per second", "median", "range", "ratio"], rows))
-    phases = spec.schedule.phases
-    limit = sum(len(phases[name]) for name in ("score", "activate", "read_out"))
-    took = float(np.median(cycles))
-    print(
-        f"\ncycles per token, schedule {spec.name}: {took:g} in the RTL, "
-        f"{spec.schedule.latency} in the specification, {limit} of them for the three pulses"
-    )
+    limit = spec.levels.q_max + spec.pulse_cycles + spec.levels.count_max
+    rows = [
+        [name, took, spec.schedules[name].latency, f"{took / limit:.2f}", between]
+        for name, (took, between) in cycles.items()
+    ]
+    print(f"\ncycles per token, where three pulses alone take {limit}:")
+    header = ["schedule", "RTL", "specification", "ratio to the limit", "between tokens"]
+    print(table(header, rows))
     result = {
         "spec_hash": spec.hash,
-        "cycles_per_token": {spec.name: took},
+        "cycles_per_token": {name: took for name, (took, _) in cycles.items()},
+        "cycles_between_tokens": {name: between for name, (_, between) in cycles.items()},
         "cycles_of_three_pulses": limit,
         "head_tokens_per_second": {SIMULATOR: fastest},
         "measured": measured,

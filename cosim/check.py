@@ -64,10 +64,14 @@ def compare(
 
 def golden_traces(spec: HardwareSpec, job: Job) -> Iterator[TokenTrace]:
     """What each token of a job does in the golden head."""
-    head = GoldenHead(spec, int(job.window_length[0]))
-    for flush, length, *token in zip(
-        job.flush, job.window_length, job.q, job.k, job.v, strict=True
-    ):
-        if flush:
+    head = GoldenHead(spec)
+    empty = True
+    flags = zip(job.flush, job.query_only, job.window_length, strict=True)
+    for (flush, query_only, length), q, k, v in zip(flags, job.q, job.k, job.v, strict=True):
+        if query_only:
+            yield head.query(q)
+            continue
+        if flush or empty:
             head.flush(int(length))
-        yield head.step(*token)
+        empty = False
+        yield head.step(q, k, v)

@@ -28,23 +28,22 @@ __all__ = ["FrontEnd"]
 
 
 class FrontEnd:
-    """Arrays and converters of one head as concurrent cocotb tasks.
+    """Arrays, capacitors and converters of one head as concurrent cocotb tasks.
 
     dut: the testbench; link: how pulses travel between model and RTL.
 
-    Attributes, of the latest token:
+    Attributes, of the latest query that was activated:
         q: [d] query codes measured on the word lines.
         phi_ps: [slot] widths of the converters' pulses; row_ps: [slot] those that passed the gates.
         score: [slot] charge of the K columns.
         width_ps: [sub-tile, d] signed widths of the output pulses.
     `counts`, `queries` and `rows` keep counts [sub-tile, d], query codes [d] and widths [slot] in
-    ps of every token.
+    ps of every query.
     """
 
     def __init__(self, dut: Any, spec: HardwareSpec, link: PulseLink) -> None:
         self._dut, self.spec, self._link = dut, spec, link
         self.k_array, self.v_array = GainCellArray(spec), GainCellArray(spec)
-        self.token = -1
         self.slot = 0
         self.counts: list[np.ndarray] = []
         self.queries: list[np.ndarray] = []
@@ -52,6 +51,10 @@ class FrontEnd:
         self.fault: GaincellError | None = None
         self.q = np.zeros(spec.geometry.head_dim)
         self.phi_ps = self.row_ps = np.zeros(spec.geometry.window)
+        self._keys_written = self._values_written = 0
+        self._score_cycles = len(dut.q_levels) // spec.geometry.head_dim
+        # What the two K capacitors of each column hold: the score and the query it came from.
+        self._held: list[Any] = [None, None]
 
     def start(self) -> None:
         """Run beside the simulation until its end, or until a fault that `fault` then holds."""
@@ -64,55 +67,64 @@ class FrontEnd:
         except GaincellError as error:
             self.fault = error
 
-    def _write(self, array: GainCellArray) -> None:
+    def _write(self, array: GainCellArray, token: int) -> None:
         bits = self.spec.levels.kv_max.bit_length()
         codes = unpack_lanes(int(self._dut.write_code.value), self.spec.geometry.head_dim, bits)
         self.slot = int(self._dut.write_slot.value)
-        array.write(self.slot, codes, self.token)
+        array.write(self.slot, codes, token)
 
     async def _write_keys(self) -> None:
         strobe = FallingEdge(self._dut.strobe_k)
         while True:
             await strobe
-            self.token += 1
-            self._write(self.k_array)
+            self._write(self.k_array, self._keys_written)
+            self._keys_written += 1
 
     async def _write_values(self) -> None:
         strobe = FallingEdge(self._dut.strobe_v)
         while True:
             await strobe
-            self._write(self.v_array)
+            self._write(self.v_array, self._values_written)
+            self._values_written += 1
 
     async def _score(self) -> None:
-        geometry, schedule = self.spec.geometry, self.spec.schedule
-        end = FallingEdge(self._dut.score)
+        dut, dim, cycles = self._dut, self.spec.geometry.head_dim, self._score_cycles
+        end = FallingEdge(dut.score)
         while True:
             await end
-            if not int(self._dut.discharged.value):
-                raise GaincellError(f"token {self.token}: integrators not reset before its score")
-            levels = to_bits(int(self._dut.q_levels.value), schedule.score * geometry.head_dim)
-            self.q = levels.reshape(schedule.score, geometry.head_dim).sum(0, dtype=np.float64)
-            self.score = self.charge(self.q)
-            self.phi_ps = charge_to_pulse(self.spec, self.score)
-            self._link.send_phi(self.phi_ps)
+            if not int(dut.score_clean.value):
+                raise GaincellError(f"query {len(self.counts)}: K capacitor not discharged before")
+            levels = to_bits(int(dut.q_levels.value), cycles * dim)
+            q = levels.reshape(cycles, dim).sum(0, dtype=np.float64)
+            score = self.charge(q)
+            phi_ps = charge_to_pulse(self.spec, score)
+            bank = int(dut.scored_bank.value)
+            self._held[bank] = q, score, phi_ps
+            self._link.send_phi(bank, phi_ps)
 
     def charge(self, q: np.ndarray) -> np.ndarray:
         """Charge of the K columns after query pulses of `q` [d] cycles: [slot]."""
         k = self.k_array
-        return score_charge(q[None, :], k.constant, k.terms, k.leakage(self.token))[0]
+        return score_charge(q[None, :], k.constant, k.terms, k.leakage(self._keys_written - 1))[0]
 
     async def _activate(self) -> None:
-        end = FallingEdge(self._dut.activate)
-        v = self.v_array
+        dut, v = self._dut, self.v_array
+        end = FallingEdge(dut.activate)
         while True:
             await end
+            if not int(dut.activate_clean.value):
+                raise GaincellError(f"query {len(self.counts)}: V capacitor not discharged before")
+            bank = int(dut.activated_bank.value)
+            if self._held[bank] is None:
+                raise GaincellError(f"query {len(self.counts)}: its K capacitor holds no score")
+            self.q, self.score, self.phi_ps = self._held[bank]
+            self._held[bank] = None
             self.row_ps = await self._link.receive_rows(self.phi_ps)
-            charge = row_charge(
-                self.spec, self.row_ps[None, :], v.constant, v.terms, v.leakage(self.token)
-            )
+            leak = v.leakage(self._values_written - 1)
+            charge = row_charge(self.spec, self.row_ps[None, :], v.constant, v.terms, leak)
             self.width_ps = signed_charge_to_pulse(self.spec, charge)[:, 0]
             counts = count_pulses(self.spec, self.width_ps)
-            self._link.send_outputs(self.width_ps, counts)
+            self._link.send_outputs(bank, self.width_ps, counts)
             self.counts.append(counts.astype(np.int8))
             self.queries.append(self.q.astype(np.uint8))
             self.rows.append(self.row_ps.astype(np.uint32))
@@ -125,9 +137,10 @@ class FrontEnd:
         while True:
             await next_cycle
             await ReadWrite()
-            dut.v_stored.value = float(self.v_array.v_stored(slot, max(self.token, 0))[cell])
+            token = max(self._values_written - 1, 0)
+            dut.v_stored.value = float(self.v_array.v_stored(slot, token)[cell])
             dut.phi_width_ps.value = float(self.row_ps[slot])
-            if int(dut.reset.value):
+            if int(dut.reset_k.value):
                 cycles, dut.integrator_charge.value = 0, 0.0
             elif int(dut.score.value) or cycles:
                 q = to_bits(int(dut.q_levels.value), len(dut.q_levels)).reshape(-1, dim)[:cycles]

@@ -40,12 +40,17 @@ class Stream:
     heads: list[str]
     first: list[int]
 
-    def job(self, spec: HardwareSpec, **options: Any) -> Job:
-        """The co-simulation that replays this stream at the full window."""
+    def job(self, spec: HardwareSpec, schedule: str | None = None, **options: Any) -> Job:
+        """The co-simulation that replays this stream at the full window.
+
+        schedule: its name, the specification's first by default; `SpecError` if there is none.
+        """
         flush = np.zeros(len(self.q), dtype=np.uint8)
         flush[self.first] = 1
         length = np.full(len(self.q), spec.geometry.window, dtype=np.int32)
-        return Job(self.q, self.k, self.v, flush, length, **options)
+        number = 0 if schedule is None else spec.schedule_number(schedule)
+        schedules = np.full(len(self.q), number, dtype=np.uint8)
+        return Job(self.q, self.k, self.v, flush, length, schedule=schedules, **options)
 
 
 @dataclass(frozen=True)
@@ -92,16 +97,16 @@ def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
     """
     manifest = read_json(folder / "manifest.json")
     try:
-        made_for, files = manifest["spec_hash"], manifest["files"]
+        made_for, files = manifest["codes_hash"], manifest["files"]
         text, predicted = files[PASSAGE]["strings"], files[PASSAGE]["predicted_strings"]
         wrap_head = f"{files[WRAP]['layer']}.{files[WRAP]['head']}"
         passage, wrap = (_tensors(folder / name, files[name]) for name in (PASSAGE, WRAP))
     except (KeyError, TypeError) as error:
         raise ArtefactError(f"{folder / 'manifest.json'}: has no entry {error}") from error
-    if made_for != spec.hash:
+    if made_for != spec.codes_hash:
         raise ArtefactError(
-            f"{folder}: golden vectors of specification {made_for}, not of {spec.name} "
-            f"({spec.hash}); make them anew with `make golden`"
+            f"{folder}: golden vectors of a specification of codes {made_for}, not of {spec.name} "
+            f"({spec.codes_hash}); make them anew with `make golden`"
         )
     _check_shapes(folder / PASSAGE, passage, 4, spec)
     _check_shapes(folder / WRAP, wrap, 2, spec)

@@ -23,6 +23,8 @@ class Job:
 
     q, k, v: [token, d] integer codes. flush: [token] whether a token starts a new sequence.
     window_length: [token] the input of that name, read by the RTL when a sequence starts.
+    query_only: [token] whether it is a further query on the window as it is (default: none).
+    schedule: [token] number of the schedule in the specification (default: the first).
     max_gap, max_stall: random back-pressure, in cycles, before a token is offered and before a
     result is taken; 0 is none. exact: pulses at the exact picosecond. waves: analog traces.
     """
@@ -32,11 +34,18 @@ class Job:
     v: np.ndarray
     flush: np.ndarray
     window_length: np.ndarray
+    query_only: np.ndarray = field(default=None)  # type: ignore[assignment]
+    schedule: np.ndarray = field(default=None)  # type: ignore[assignment]
     max_gap: int = 0
     max_stall: int = 0
     seed: int = 0
     exact: bool = False
     waves: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("query_only", "schedule"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.zeros(len(self.q), dtype=np.uint8))
 
     @property
     def tokens(self) -> int:
@@ -51,7 +60,13 @@ class Job:
                 raise CodeError(f"{name} has shape {codes.shape}: needs [tokens, {shape[1]}]")
             check_codes(codes, levels, name)
         longest = spec.geometry.window
-        for name, low, high in (("flush", 0, 1), ("window_length", 1, longest)):
+        limits = {
+            "flush": (0, 1),
+            "window_length": (1, longest),
+            "query_only": (0, 1),
+            "schedule": (0, len(spec.schedules) - 1),
+        }
+        for name, (low, high) in limits.items():
             values = getattr(self, name)
             if values.shape != shape[:1] or values.min() < low or values.max() > high:
                 raise CodeError(f"{name}: needs one value a token, allowed {low} to {high}")

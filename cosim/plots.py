@@ -15,6 +15,7 @@ from cosim.job import Job, Outcome
 __all__ = ["plot_token"]
 
 K_COLOUR, V_COLOUR, Q_COLOUR, PHI_COLOUR = "#1b6ca8", "#c8553d", "#3b7a57", "#7b4b94"
+OUT_COLOUR = "#d9a441"
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -31,15 +32,17 @@ PANELS = """
 """
 
 
-def plot_token(spec: HardwareSpec, job: Job, outcome: Outcome, title: str, path: Path) -> Path:
+def plot_token(
+    spec: HardwareSpec, schedule: str, job: Job, outcome: Outcome, title: str, path: Path
+) -> Path:
     """Draw the life of the job's last token from what the co-simulation saw, as a PNG."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(11, 12.5), layout="constrained")
-        panels = figure.subplot_mosaic(PANELS, height_ratios=[0.8, 1.3, 1, 1, 1.3])
+        panels = figure.subplot_mosaic(PANELS, height_ratios=[1, 1.3, 1, 1, 1.3])
         trace = outcome.trace
-        _phases(panels["T"], spec)
+        _phases(panels["T"], spec, schedule)
         _writes(panels["W"], spec, job, int(trace["slot"]))
-        _queries(panels["Q"], spec, trace["q"])
+        _queries(panels["Q"], spec, schedule, trace["q"])
         _scores(panels["S"], spec, trace["score"])
         _activations(panels["P"], spec, trace["phi_ps"], trace["row_ps"])
         _counts(panels["C"], figure, count_pulses(spec, trace["width_ps"]))
@@ -50,18 +53,19 @@ def plot_token(spec: HardwareSpec, job: Job, outcome: Outcome, title: str, path:
     return path
 
 
-def _phases(axes: Axes, spec: HardwareSpec) -> None:
-    colours = [K_COLOUR, V_COLOUR, "#999999", Q_COLOUR, PHI_COLOUR, "#999999", "#d9a441"]
-    t_clk_ns = spec.schedule.t_clk_ps / 1000
-    for (name, phase), colour in zip(spec.schedule.phases.items(), colours, strict=True):
+def _phases(axes: Axes, spec: HardwareSpec, schedule: str) -> None:
+    """The phases of this token, and in grey of the one accepted a period later."""
+    colours = [K_COLOUR, V_COLOUR, K_COLOUR, V_COLOUR, Q_COLOUR, PHI_COLOUR, OUT_COLOUR]
+    chosen, t_clk_ns = spec.schedules[schedule], spec.clock.t_clk_ps / 1000
+    phases = chosen.phases
+    for row, (phase, colour) in enumerate(zip(phases.values(), colours, strict=True)):
         start, width = phase.start * t_clk_ns, len(phase) * t_clk_ns
-        axes.barh(0, width, left=start, color=colour, edgecolor="white")
-        axes.text(
-            start + width / 2, 0, name.replace("_", "\n"), ha="center", va="center", color="white"
-        )
-    axes.set(title="Phases", xlabel="time since the token was accepted (ns)", yticks=[])
-    axes.set_xlim(0, spec.schedule.latency * t_clk_ns)
-    axes.grid(False)
+        axes.barh(row, width, left=start, color=colour)
+        axes.barh(row, width, left=start + chosen.period * t_clk_ns, color="#dddddd")
+    axes.set(title="Phases (grey: of the next token)", yticks=range(len(phases)))
+    axes.set(xlabel="time since the token was accepted (ns)", yticklabels=list(phases))
+    axes.set_xlim(0, chosen.latency * t_clk_ns)
+    axes.invert_yaxis()
 
 
 def _writes(axes: Axes, spec: HardwareSpec, job: Job, slot: int) -> None:
@@ -76,9 +80,9 @@ def _writes(axes: Axes, spec: HardwareSpec, job: Job, slot: int) -> None:
     axes.legend(ncols=2, loc="upper right")
 
 
-def _queries(axes: Axes, spec: HardwareSpec, q: np.ndarray) -> None:
-    start_ns = spec.schedule.phases["score"].start * spec.schedule.t_clk_ps / 1000
-    width_ns = q * spec.schedule.t_clk_ps / 1000
+def _queries(axes: Axes, spec: HardwareSpec, schedule: str, q: np.ndarray) -> None:
+    start_ns = spec.schedules[schedule].phases["score"].start * spec.clock.t_clk_ps / 1000
+    width_ns = q * spec.clock.t_clk_ps / 1000
     axes.barh(np.arange(len(q)), width_ns, left=start_ns, height=0.8, color=Q_COLOUR)
     axes.set(title="Query pulses measured on the word lines", xlabel="time (ns)")
     axes.set(ylabel="word line", ylim=(-1, len(q)))
@@ -127,6 +131,6 @@ def _counts(axes: Axes, figure: Figure, counts: np.ndarray) -> None:
 
 
 def _outputs(axes: Axes, out: np.ndarray) -> None:
-    axes.bar(np.arange(len(out)), out, color="#d9a441", width=0.8)
+    axes.bar(np.arange(len(out)), out, color=OUT_COLOUR, width=0.8)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(title="Output codes of the RTL", xlabel="dimension", ylabel="sum over sub-tiles")

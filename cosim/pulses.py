@@ -17,25 +17,24 @@ class GateError(GaincellError):
 
 
 class PulseLink(Protocol):
-    """One way to replay pulses in simulated time."""
+    """One way to replay pulses in simulated time; bank: the capacitor that holds their charge."""
 
-    def send_phi(self, phi_ps: np.ndarray) -> None:
-        """Start pulses of these widths [slot] on the K columns' converters."""
+    def send_phi(self, bank: int, phi_ps: np.ndarray) -> None:
+        """Prepare pulses of these widths [slot] on the K columns' converters."""
         ...
 
     async def receive_rows(self, phi_ps: np.ndarray) -> np.ndarray:
         """Widths of the pulses that reached the V rows in the phase that has just ended [slot]."""
         ...
 
-    def send_outputs(self, width_ps: np.ndarray, counts: np.ndarray) -> None:
+    def send_outputs(self, bank: int, width_ps: np.ndarray, counts: np.ndarray) -> None:
         """Prepare output pulses of these signed widths [sub-tile, d], to start on `convert`."""
         ...
 
 
 def width_bits(spec: HardwareSpec) -> int:
     """Bits of a pulse width in clock cycles."""
-    cycles = -(-spec.converter.t_max_ps // spec.schedule.t_clk_ps)
-    return max(cycles, spec.levels.count_max).bit_length()
+    return max(spec.pulse_cycles, spec.levels.count_max).bit_length()
 
 
 class ReplayLink:
@@ -49,9 +48,9 @@ class ReplayLink:
         self._dut, self._spec = dut, spec
         self._bits = width_bits(spec)
 
-    def send_phi(self, phi_ps: np.ndarray) -> None:
-        cycles = np.ceil(phi_ps / self._spec.schedule.t_clk_ps)
-        self._dut.replay.phi_cycles.value = planes(cycles, self._bits)
+    def send_phi(self, bank: int, phi_ps: np.ndarray) -> None:
+        cycles = np.ceil(phi_ps / self._spec.clock.t_clk_ps)
+        self._dut.replay.phi_cycles[bank].value = planes(cycles, self._bits)
 
     async def receive_rows(self, phi_ps: np.ndarray) -> np.ndarray:
         slots = len(phi_ps)
@@ -61,12 +60,12 @@ class ReplayLink:
             cut = np.flatnonzero(seen & to_bits(lost_word, slots))
             if len(cut):
                 raise GateError(f"the gate of slot {cut[0]} moved during its activation pulse")
-        open_ps = int(self._dut.activate_cycles.value) * self._spec.schedule.t_clk_ps
+        open_ps = int(self._dut.activate_cycles.value) * self._spec.clock.t_clk_ps
         return np.minimum(phi_ps, open_ps) * seen
 
-    def send_outputs(self, width_ps: np.ndarray, counts: np.ndarray) -> None:
-        self._dut.replay.out_cycles.value = planes(np.abs(counts).ravel(), self._bits)
-        self._dut.out_negative.value = from_bits(width_ps < 0)
+    def send_outputs(self, bank: int, width_ps: np.ndarray, counts: np.ndarray) -> None:
+        self._dut.replay.out_cycles[bank].value = planes(np.abs(counts).ravel(), self._bits)
+        self._dut.out_negative[bank].value = from_bits(width_ps < 0)
 
 
 class ExactLink:
@@ -78,16 +77,16 @@ class ExactLink:
         outputs = spec.geometry.subtiles * spec.geometry.head_dim
         self._out = [dut.exact.out_lane[i] for i in range(outputs)]
 
-    def send_phi(self, phi_ps: np.ndarray) -> None:
+    def send_phi(self, bank: int, phi_ps: np.ndarray) -> None:
         for lane, width in zip(self._phi, phi_ps, strict=True):
-            lane.width_ps.value = int(width)
-        self._dut.exact.start.value = 1
+            lane.width_ps[bank].value = int(width)
+        self._dut.exact.charged[bank].value = 1
 
     async def receive_rows(self, phi_ps: np.ndarray) -> np.ndarray:
         await Timer(1, "step")  # pulses that the gate cuts end together with the phase
         return np.array([int(lane.row_width_ps.value) for lane in self._phi], dtype=np.float64)
 
-    def send_outputs(self, width_ps: np.ndarray, counts: np.ndarray) -> None:
+    def send_outputs(self, bank: int, width_ps: np.ndarray, counts: np.ndarray) -> None:
         for lane, width in zip(self._out, np.abs(width_ps).ravel(), strict=True):
-            lane.width_ps.value = int(width)
-        self._dut.out_negative.value = from_bits(width_ps < 0)
+            lane.width_ps[bank].value = int(width)
+        self._dut.out_negative[bank].value = from_bits(width_ps < 0)

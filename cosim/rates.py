@@ -9,12 +9,13 @@ __all__ = ["filled_slots", "signal_rates"]
 
 
 def filled_slots(job: Job) -> np.ndarray:
-    """How many slots hold a token of the sequence when each token is attended: [token]."""
-    filled, tokens, length = [], 0, int(job.window_length[0])
-    for flush, asked in zip(job.flush, job.window_length, strict=True):
-        if flush or not tokens:
-            tokens, length = 0, int(asked)
-        tokens += 1
+    """How many slots hold a token of the sequence at each query: [token]."""
+    filled, tokens, length = [], 0, 1
+    for flush, query, asked in zip(job.flush, job.query_only, job.window_length, strict=True):
+        if not query:
+            if flush or not tokens:
+                tokens, length = 0, int(asked)
+            tokens += 1
         filled.append(min(tokens, length))
     return np.array(filled)
 

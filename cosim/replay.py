@@ -34,7 +34,7 @@ class Bench:
         self.payloads = contract["payloads"]
         link = (ExactLink if job.exact else ReplayLink)(dut, spec)
         self.front_end = FrontEnd(dut, spec, link)
-        self.t_clk_ps = spec.schedule.t_clk_ps
+        self.t_clk_ps = spec.clock.t_clk_ps
         self.gaps, self.stalls = self.waits(job.max_gap, "gap"), self.waits(job.max_stall, "stall")
         self.accepted: list[int] = []
         self.finished: list[int] = []
@@ -52,7 +52,8 @@ class Bench:
         await Timer(RESET_CYCLES * self.t_clk_ps, "ps")
         self.dut.rst.value = 0
         cocotb.start_soon(self.feed())
-        patience = self.spec.schedule.latency * 2 + self.job.max_gap + self.job.max_stall
+        slowest = max(schedule.latency for schedule in self.spec.schedules.values())
+        patience = slowest * 3 + self.job.max_gap + self.job.max_stall
         for token in range(self.job.tokens):
             try:
                 await with_timeout(self.collect(token), patience * self.t_clk_ps, "ps")
@@ -79,11 +80,14 @@ class Bench:
     async def feed(self) -> None:
         """Offer the tokens one after the other."""
         dut, accepted = self.dut, FallingEdge(self.dut.token_valid)
-        for length, payload in zip(self.job.window_length, self.token_payloads(), strict=True):
+        job = self.job
+        settings = zip(job.window_length.tolist(), job.schedule.tolist(), strict=True)
+        for (length, schedule), payload in zip(settings, self.token_payloads(), strict=True):
             if gap := next(self.gaps):
                 await Timer(gap * self.t_clk_ps, "ps")
             dut.token_payload.value = payload
-            dut.window_length.value = int(length)
+            dut.window_length.value = length
+            dut.schedule.value = schedule
             dut.token_valid.value = 1
             await accepted
             self.accepted.append(self.cycle())

@@ -24,6 +24,7 @@ class Run:
     """One stream that was replayed, with what differed from its golden output codes."""
 
     name: str
+    schedule: str
     job: Job
     outcome: Outcome
     mismatches: int
@@ -46,6 +47,7 @@ class Run:
         """What a result file says of this run."""
         return {
             "name": self.name,
+            "schedule": self.schedule,
             "head_tokens": self.job.tokens,
             "mismatches": self.mismatches,
             "first_mismatch": str(self.first) if self.first else None,
@@ -61,13 +63,15 @@ class Run:
         }
 
 
-def replay(spec: HardwareSpec, stream: Stream, build_root: Path, **options: Any) -> Run:
+def replay(
+    spec: HardwareSpec, stream: Stream, schedule: str, build_root: Path, **options: Any
+) -> Run:
     """Co-simulate a golden stream on the full head and compare every output code."""
-    job = stream.job(spec, **options)
+    job = stream.job(spec, schedule, **options)
     outcome = simulate(spec, job, build_root=build_root, label=stream.name)
     mismatches, first = compare(spec, job, stream.heads, stream.out, outcome)
     rates = signal_rates(spec, job, outcome)
-    return Run(stream.name, job, outcome, mismatches, first, rates)
+    return Run(stream.name, schedule, job, outcome, mismatches, first, rates)
 
 
 def describe(spec: HardwareSpec, runs: list[Run]) -> dict[str, Any]:

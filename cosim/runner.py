@@ -82,16 +82,17 @@ def _need_simulator() -> None:
 def _parameters(spec: HardwareSpec, contract: dict[str, Any], exact: bool) -> dict[str, int]:
     width = {port["name"]: port["width"] for port in contract["ports"]}
     return {
-        "T_CLK": spec.schedule.t_clk_ps,
-        "DIM": width["q_pulse"],
-        "WINDOW": width["phi"],
-        "OUTPUTS": width["out_pulse"],
+        "T_CLK": spec.clock.t_clk_ps,
+        "DIM": width["pins__q_pulse"],
+        "WINDOW": width["pins__phi"],
+        "OUTPUTS": width["pins__out_pulse"],
         "TOKEN_BITS": width["token__payload"],
         "RESULT_BITS": width["result__payload"],
         "LENGTH_BITS": width["window_length"],
-        "SLOT_BITS": width["write__slot"],
-        "CODE_BITS": width["write__code"],
-        "SCORE_CYCLES": spec.schedule.score,
+        "SCHEDULE_BITS": width["schedule"],
+        "SLOT_BITS": width["pins__write__slot"],
+        "CODE_BITS": width["pins__write__code"],
+        "SCORE_CYCLES": max(len(s.phases["score"]) for s in spec.schedules.values()),
         "WIDTH_BITS": width_bits(spec),
         "EXACT": int(exact),
     }

@@ -1,6 +1,6 @@
 """Co-simulate the shipped language model's attention on real text and check every output code.
 
-    python -m cosim.sim [--waves] [--stalls N] [--seed N]
+    python -m cosim.sim [--schedule NAME] [--waves] [--stalls N] [--seed N]
 
 Runs all heads of the model on a held-out passage, then one head without flush until its window has
 wrapped, each on the full-size Verilog coupled to the analog model.
@@ -12,7 +12,7 @@ from pathlib import Path
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.arguments import add_back_pressure, command_parser, natural
+from cosim.arguments import add_back_pressure, add_schedule, command_parser, natural
 from cosim.golden import Golden, load_golden
 from cosim.plots import plot_token
 from cosim.run import Run, describe, replay
@@ -27,18 +27,20 @@ def main() -> int:
     args = _arguments()
     spec = load_preset()
     golden = load_golden(spec, args.golden)
+    schedule = args.schedule or next(iter(spec.schedules))
     options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
     streams = [golden.passage_stream(args.tokens), golden.wrap_stream(args.wrap_tokens)]
-    runs = [replay(spec, stream, args.build, **options) for stream in streams]
+    runs = [replay(spec, stream, schedule, args.build, **options) for stream in streams]
     folder = args.build / "sim"
-    result = describe(spec, runs) | {"seed": args.seed}
+    result = describe(spec, runs) | {"schedule": schedule, "seed": args.seed}
     write_json(folder / "run.json", result)
     _print_report(runs, golden, args.tokens)
-    title = f"One token's life: the last of {runs[-1].name}, co-simulated"
-    plot = plot_token(spec, runs[-1].job, runs[-1].outcome, title, folder / "token.png")
+    title = f"One token's life: the last of {runs[-1].name}, co-simulated, schedule {schedule}"
+    last = runs[-1]
+    plot = plot_token(spec, schedule, last.job, last.outcome, title, folder / "token.png")
     print(f"plot:      {plot}")
     if args.waves:
-        print(f"waveforms: {_waves(spec, golden, folder / 'head.fst', args.build)}")
+        print(f"waveforms: {_waves(spec, schedule, golden, folder / 'head.fst', args.build)}")
     print(f"run:       {folder / 'run.json'}")
     for run in runs:
         if run.first:
@@ -48,6 +50,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = command_parser("sim", __doc__)
+    add_schedule(parser, "the first")
     add_back_pressure(parser, stalls=0)
     add = parser.add_argument
     add("--tokens", type=natural(1), default=48, metavar="N", help="tokens of the passage (48)")
@@ -88,10 +91,10 @@ def _one_line(strings: list[str]) -> str:
     return "".join(strings).replace("\n", "⏎")
 
 
-def _waves(spec: HardwareSpec, golden: Golden, path: Path, build_root: Path) -> Path:
+def _waves(spec: HardwareSpec, schedule: str, golden: Golden, path: Path, build_root: Path) -> Path:
     """Waveforms of the first tokens of the wrapping head, with analog traces."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    job = golden.wrap_stream(WAVE_TOKENS).job(spec, waves=True)
+    job = golden.wrap_stream(WAVE_TOKENS).job(spec, schedule, waves=True)
     simulate(spec, job, build_root=build_root, label="waveforms", waves=path)
     return path
 

@@ -1,6 +1,7 @@
 // Surroundings of one attention head: clock, stream ends, recorders of its pins, and sources that
 // replay the pulses which the analog model computed. The model writes `phi_*` when `score` falls
-// and `out_*` when `activate` falls; everything between happens here, in simulated time.
+// and `out_*` when `activate` falls, for the capacitor that was used; everything between happens
+// here, in simulated time.
 //
 // Two kinds of pulse source, by EXACT:
 //   0  all lanes in words, on clock edges: a phi pulse lasts its width rounded up to cycles, an
@@ -17,6 +18,7 @@ module testbench #(
     parameter integer TOKEN_BITS = 0,
     parameter integer RESULT_BITS = 0,
     parameter integer LENGTH_BITS = 0,
+    parameter integer SCHEDULE_BITS = 0,
     parameter integer SLOT_BITS = 0,
     parameter integer CODE_BITS = 0,
     parameter integer SCORE_CYCLES = 0,
@@ -40,13 +42,14 @@ module testbench #(
   wire [RESULT_BITS-1:0] result_payload;
 
   // ---- pins of the head
+  reg [SCHEDULE_BITS-1:0] schedule = 0;
   wire [CODE_BITS-1:0] write_code;
   wire [SLOT_BITS-1:0] write_slot;
-  wire strobe_k, strobe_v, reset, score, activate, convert;
+  wire strobe_k, strobe_v, reset_k, reset_v, score, activate, convert;
+  wire score_bank, activate_bank, convert_bank;
   wire [DIM-1:0] q_pulse;
   wire [WINDOW-1:0] phi, row;
   wire [OUTPUTS-1:0] out_pulse;
-  reg [OUTPUTS-1:0] out_negative = 0;
 
   attention_head head (
       .clk(clk),
@@ -57,38 +60,60 @@ module testbench #(
       .result__valid(result_valid),
       .result__ready(result_ready),
       .result__payload(result_payload),
+      .schedule(schedule),
       .window_length(window_length),
-      .write__code(write_code),
-      .write__slot(write_slot),
-      .write__strobe_k(strobe_k),
-      .write__strobe_v(strobe_v),
-      .q_pulse(q_pulse),
-      .reset(reset),
-      .score(score),
-      .activate(activate),
-      .convert(convert),
-      .phi(phi),
-      .row(row),
-      .out_pulse(out_pulse),
-      .out_negative(out_negative)
+      .pins__write__code(write_code),
+      .pins__write__slot(write_slot),
+      .pins__write__strobe_k(strobe_k),
+      .pins__write__strobe_v(strobe_v),
+      .pins__q_pulse(q_pulse),
+      .control__reset_k(reset_k),
+      .control__reset_v(reset_v),
+      .control__score(score),
+      .control__activate(activate),
+      .control__convert(convert),
+      .control__score_bank(score_bank),
+      .control__activate_bank(activate_bank),
+      .control__convert_bank(convert_bank),
+      .pins__phi(phi),
+      .pins__row(row),
+      .pins__out_pulse(out_pulse),
+      .pins__out_negative(out_negative[convert_bank])
   );
 
-  // ---- recorders, in mid-cycle: the word lines in each cycle of `score`, cycle 0 in the top bits,
-  //      and for how many cycles `activate` was high
+  // Signs of the charge on the two V capacitors of each column.
+  reg [OUTPUTS-1:0] out_negative[0:1];
+  initial begin
+    out_negative[0] = 0;
+    out_negative[1] = 0;
+  end
+
+  // ---- recorders, in mid-cycle: the word lines in each cycle of `score`, the last one in the
+  //      lowest bits; for how many cycles `activate` was high; the capacitors that were used, and
+  //      whether each had been discharged since its last use
   reg [DIM*SCORE_CYCLES-1:0] q_levels = 0;
   integer activate_cycles = 0;
-  reg discharged = 0;  // `reset` was high since the last `activate`
+  reg scored = 0, activated = 0;  // in the cycle before
+  reg scored_bank = 0, activated_bank = 0;
+  reg score_clean = 0, activate_clean = 0;
+  reg [1:0] k_empty = 0, v_empty = 0;
   always @(negedge clk) begin
-    if (reset) begin
-      discharged <= 1;
-      q_levels <= 0;
-    end
-    if (activate) discharged <= 0;
+    scored <= score;
+    activated <= activate;
+    if (reset_k) k_empty[score_bank] <= 1;
+    if (reset_v) v_empty[activate_bank] <= 1;
     if (score) begin
-      q_levels <= {q_levels, q_pulse};
-      activate_cycles <= 0;
+      q_levels <= scored ? {q_levels, q_pulse} : q_pulse;
+      scored_bank <= score_bank;
+      k_empty[score_bank] <= 0;
+      if (!scored) score_clean <= k_empty[score_bank];
     end
-    if (activate) activate_cycles <= activate_cycles + 1;
+    if (activate) begin
+      activate_cycles <= activated ? activate_cycles + 1 : 1;
+      activated_bank <= activate_bank;
+      v_empty[activate_bank] <= 0;
+      if (!activated) activate_clean <= v_empty[activate_bank];
+    end
   end
 
   // ---- analog quantities, shown in the waveform: one V cell (V), one K column's integrator
@@ -99,52 +124,51 @@ module testbench #(
 
   generate
     if (EXACT == 0) begin : replay
-      // Bit planes of the widths in cycles: bit b of lane i is phi_cycles[b * WINDOW + i].
-      reg [WIDTH_BITS*WINDOW-1:0] phi_cycles = 0;
-      reg [WIDTH_BITS*OUTPUTS-1:0] out_cycles = 0;
-      word_pulses #(WINDOW, WIDTH_BITS) phi_source (clk, activate, phi_cycles, phi);
-      word_pulses #(OUTPUTS, WIDTH_BITS) out_source (clk, convert, out_cycles, out_pulse);
+      // Of the two capacitors of each column, bit planes of the widths in cycles: bit b of lane i
+      // is phi_cycles[bank][b * WINDOW + i].
+      reg [WIDTH_BITS*WINDOW-1:0] phi_cycles[0:1];
+      reg [WIDTH_BITS*OUTPUTS-1:0] out_cycles[0:1];
+      word_pulses #(WINDOW, WIDTH_BITS) phi_source (clk, activate, phi_cycles[activate_bank], phi);
+      word_pulses #(OUTPUTS, WIDTH_BITS) out_source (
+          clk, convert, out_cycles[convert_bank], out_pulse);
 
       // What the gates did to the pulses of one phase: lanes that passed and lanes that were cut.
       reg [WINDOW-1:0] row_seen = 0;
       reg [WINDOW-1:0] phi_lost = 0;
-      always @(negedge clk) begin
+      always @(negedge clk)
         if (activate) begin
-          row_seen <= row_seen | row;
-          phi_lost <= phi_lost | (phi & ~row);
-        end else if (score) begin
-          row_seen <= 0;
-          phi_lost <= 0;
+          row_seen <= activated ? row_seen | row : row;
+          phi_lost <= activated ? phi_lost | (phi & ~row) : phi & ~row;
         end
-      end
     end else begin : exact
       genvar i;
-      reg start = 0;  // set from outside when the widths are written, at the time `activate` rises
+      reg [1:0] charged = 0;  // set from outside when the widths of a capacitor are written
+      wire start = activate && charged[activate_bank];
       for (i = 0; i < WINDOW; i = i + 1) begin : phi_lane
-        integer width_ps = 0;
+        integer width_ps[0:1];
         integer row_width_ps = 0;
         integer rise_ps = 0;
         reg pulse = 0;
         always @(posedge start) begin
           row_width_ps = 0;
-          if (width_ps > 0) begin
+          if (width_ps[activate_bank] > 0) begin
             pulse = 1;
-            pulse <= #(width_ps) 0;
+            pulse <= #(width_ps[activate_bank]) 0;
           end
         end
         assign phi[i] = pulse;
         always @(posedge row[i]) rise_ps = $time;
         always @(negedge row[i]) row_width_ps = $time - rise_ps;
       end
-      always @(negedge activate) start = 0;
+      always @(negedge activate) charged[activated_bank] = 0;
       for (i = 0; i < OUTPUTS; i = i + 1) begin : out_lane
-        integer width_ps = 0;
+        integer width_ps[0:1];
         reg pulse = 0;
-        always @(posedge convert) if (width_ps > 0) begin
+        always @(posedge convert) if (width_ps[convert_bank] > 0) begin
           pulse <= #(T_CLK / 2) 1;
           // Falls after the flip-flops of the same instant have sampled: an edge at the very end
           // of a pulse counts it.
-          pulse <= #(T_CLK / 2 + width_ps) 0;
+          pulse <= #(T_CLK / 2 + width_ps[convert_bank]) 0;
         end
         assign out_pulse[i] = pulse;
       end

@@ -1,8 +1,8 @@
 """Check the golden vectors, all of them, against the numpy model and against the RTL.
 
-    python -m cosim.verify [--stalls N] [--seed N]
+    python -m cosim.verify [--schedule NAME] [--stalls N] [--seed N]
 
-The RTL runs under random back-pressure on both streams.
+The RTL runs in every schedule, under random back-pressure on both streams.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import numpy as np
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.arguments import add_back_pressure, command_parser, natural
+from cosim.arguments import add_back_pressure, add_schedule, command_parser, natural
 from cosim.check import golden_traces
 from cosim.golden import Stream, load_golden
 from cosim.run import describe, replay
@@ -27,17 +27,20 @@ def main() -> int:
     streams = [golden.passage_stream(args.tokens), golden.wrap_stream(args.tokens)]
     options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
     numpy_mismatches = [_numpy_mismatches(spec, stream) for stream in streams]
-    runs = [replay(spec, stream, args.build, **options) for stream in streams]
+    schedules = [args.schedule] if args.schedule else [*spec.schedules]
+    runs = [
+        replay(spec, stream, schedule, args.build, **options)
+        for schedule in schedules
+        for stream in streams
+    ]
     result = describe(spec, runs) | {"seed": args.seed, "numpy_mismatches": sum(numpy_mismatches)}
     path = write_json(args.build / "verify" / "result.json", result)
-    rows = [
-        [run.name, run.job.tokens, wrong, run.mismatches]
-        for run, wrong in zip(runs, numpy_mismatches, strict=True)
-    ]
-    print("\n" + table(["golden vectors", "head-tokens", "numpy differs", "RTL differs"], rows))
+    rows = [["numpy", s.name, len(s.q), n] for s, n in zip(streams, numpy_mismatches, strict=True)]
+    rows += [[f"RTL, {run.schedule}", run.name, run.job.tokens, run.mismatches] for run in runs]
+    print("\n" + table(["computed by", "golden vectors", "head-tokens", "mismatches"], rows))
     for run in runs:
         if run.first:
-            print(f"MISMATCH in {run.name}: {run.first}")
+            print(f"MISMATCH in {run.name}, {run.schedule}: {run.first}")
     print(f"result: {path}")
     return 1 if result["mismatches"] or result["numpy_mismatches"] else 0
 
@@ -50,6 +53,7 @@ def _numpy_mismatches(spec: HardwareSpec, stream: Stream) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = command_parser("verify", __doc__)
+    add_schedule(parser, "all")
     add_back_pressure(parser, stalls=40)
     parser.add_argument("--tokens", type=natural(1), metavar="N", help="only N tokens of each head")
     return parser.parse_args()

@@ -17,6 +17,7 @@ IDENTIFIER = re.compile(r"\\\S+|[A-Za-z_][\w$]*")
 VECTOR = re.compile(rf"  wire (\[\d+:0\]) ({IDENTIFIER.pattern}) ?;")
 ASSIGNMENT = re.compile(rf"  assign ({IDENTIFIER.pattern}) +=(.*);")
 COMPUTES = re.compile(r"[&|^~?{]")
+GUARD = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+) +=\s*0;$", re.MULTILINE)
 
 
 def proceduralise(verilog: str) -> str:
@@ -24,6 +25,9 @@ def proceduralise(verilog: str) -> str:
 
     Wires that nothing reads, such as Amaranth's names for the fields of a payload, are dropped.
     """
+    # Yosys lets its processes read a variable that changes at the start of a simulation, but Icarus
+    # takes its initial value for no change, and what reads only constant registers stays unknown.
+    verilog = GUARD.sub(r"\g<0>\n  initial \g<1> = 1;", verilog)
     modules = re.split(r"(?<=^endmodule$)", verilog, flags=re.MULTILINE)
     return "".join(_module(text.split("\n")) for text in modules)
 

@@ -26,10 +26,10 @@ class PulseCounter(wiring.Component):
     Members
     -------
     pulse, negative : In(sub-tiles * head_dim)
-        Output pulses and their signs, lane = sub-tile * head_dim + dimension. A sign is constant
-        while its pulse is counted.
+        Output pulses and their signs, lane = sub-tile * head_dim + dimension. A converter holds
+        its sign from the start of a conversion to that of the next.
     clear : In(1)
-        Forget the sums.
+        Forget the sums; in the first cycle of `sample`.
     sample : In(1)
         Sample the pulses at the next edge; high for `count_max` cycles.
     show : In(1)

@@ -9,13 +9,18 @@ __all__ = ["result_layout", "token_layout"]
 
 
 def token_layout(spec: HardwareSpec) -> data.StructLayout:
-    """One token: codes of its query, key and value, and whether it starts a new sequence."""
+    """One token: codes of its query, key and value, and two flags.
+
+    `flush`: the token starts a new sequence in an empty window. `query_only`: a further query on
+    the window as it is, for grouped queries: its `k`, `v` and `flush` mean nothing.
+    """
     dim = spec.geometry.head_dim
     q_shape = unsigned(spec.levels.q_max.bit_length())
     kv_shape = unsigned(spec.levels.kv_max.bit_length())
     return data.StructLayout(
         {
             "flush": unsigned(1),
+            "query_only": unsigned(1),
             "q": data.ArrayLayout(q_shape, dim),
             "k": data.ArrayLayout(kv_shape, dim),
             "v": data.ArrayLayout(kv_shape, dim),

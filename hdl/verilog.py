@@ -3,7 +3,7 @@
     python -m hdl.verilog --out build/verilog
 
 The contract tells a testbench all that it needs: ports, where each code lies in a payload, the
-cycles of each control signal, and the hash of the specification.
+cycles of each control signal by schedule, and the hash of the specification.
 """
 
 import argparse
@@ -19,9 +19,10 @@ from amaranth.lib.wiring import In
 from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
 from analog_models.spec import HardwareSpec, load_preset, load_spec
-from hdl.head import AttentionHead, control_intervals
+from hdl.head import AttentionHead
 from hdl.procedural import proceduralise
 from hdl.streams import result_layout, token_layout
+from hdl.timeline import timeline
 
 __all__ = ["TOP", "emit"]
 
@@ -49,15 +50,25 @@ def _contract(head: AttentionHead, text: str) -> dict[str, Any]:
         "preset": spec.name,
         "spec_hash": spec.hash,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "clock": {"port": "clk", "period_ps": spec.schedule.t_clk_ps},
+        "clock": {"port": "clk", "period_ps": spec.clock.t_clk_ps},
         "reset": {"port": "rst", "active": "high", "kind": "synchronous"},
-        "latency_cycles": spec.schedule.latency,
         "ports": [_port(*member) for member in head.signature.flatten(head)],
         "payloads": {
             "token__payload": _fields(token_layout(spec)),
             "result__payload": {"out": _lanes(result_layout(spec), 0)},
         },
-        "intervals": {name: [r.start, r.stop] for name, r in control_intervals(spec).items()},
+        "schedules": {name: _schedule(spec, name) for name in spec.schedules},
+    }
+
+
+def _schedule(spec: HardwareSpec, name: str) -> dict[str, Any]:
+    """Cycles of a schedule, and the value of the port `schedule` that chooses it."""
+    line = timeline(spec, spec.schedules[name])
+    return {
+        "number": list(spec.schedules).index(name),
+        "latency_cycles": line.latency,
+        "period_cycles": line.period,
+        "intervals": {name: [r.start, r.stop] for name, r in line.intervals.items()},
     }
 
 
@@ -90,7 +101,10 @@ def main() -> int:
     contract = emit(spec, args.out)
     bits = sum(port["width"] for port in contract["ports"])
     print(f"{args.out / TOP}.v: specification {spec.name} ({spec.hash}), {bits} port bits")
-    print(f"{args.out / TOP}.json: port contract, {contract['latency_cycles']} cycles per token")
+    for name, schedule in contract["schedules"].items():
+        cycles, period = schedule["latency_cycles"], schedule["period_cycles"]
+        print(f"schedule {name}: {cycles} cycles per token, one every {period}")
+    print(f"{args.out / TOP}.json: port contract")
     return 0
 
 

@@ -12,8 +12,9 @@ __all__ = ["WindowPointer"]
 class WindowPointer(wiring.Component):
     """Walks round the slots of the window and derives the validity mask.
 
-    Slots fill in order from 0, so the mask is a function of how many are filled and needs no
-    register of its own.
+    Slots fill in order from 0, so the mask is a function of how many are filled. That number is
+    captured before a token's activation: the next token may be accepted, and take the oldest slot,
+    while the gates are open.
 
     Members
     -------
@@ -24,10 +25,12 @@ class WindowPointer(wiring.Component):
     window_length : In
         Tokens that the window holds, 1 to `spec.geometry.window`; read when a sequence starts
         (the first token after reset, or a flush). 0 and values above the window mean the window.
+    capture : In(1)
+        Take the mask of the latest token at the next edge.
     slot : Out
-        Slot of the current token.
+        Slot of the latest token.
     valid : Out(window)
-        The slots that hold a token of the current sequence.
+        The slots that held a token of the sequence at the last capture.
     """
 
     def __init__(self, spec: HardwareSpec) -> None:
@@ -37,6 +40,7 @@ class WindowPointer(wiring.Component):
                 "advance": In(1),
                 "flush": In(1),
                 "window_length": In(range(slots + 1)),
+                "capture": In(1),
                 "slot": Out(range(slots)),
                 "valid": Out(slots),
             }
@@ -46,10 +50,13 @@ class WindowPointer(wiring.Component):
         m = Module()
         slots = self._slots
         filled = Signal(range(slots + 1))
+        captured = Signal(range(slots + 1))
         last = Signal(range(slots))
         room = Signal(range(slots + 1))
         asked = self.window_length
-        m.d.comb += room.eq(slots - filled)
+        with m.If(self.capture):
+            m.d.sync += captured.eq(filled)
+        m.d.comb += room.eq(slots - captured)
         m.d.comb += self.valid.eq(Const(2**slots - 1, slots) >> room)
         with m.If(self.advance):
             with m.If(self.flush | (filled == 0)):

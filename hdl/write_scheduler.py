@@ -6,13 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from analog_models.spec import HardwareSpec
 
-__all__ = ["WritePort", "WriteScheduler", "strobe_interval"]
-
-
-def strobe_interval(spec: HardwareSpec, phase: range) -> range:
-    """The cycles of a write phase in which its strobe is high, the DACs being stable around it."""
-    guard = spec.schedule.dac_guard
-    return range(phase.start + guard, phase.stop - guard)
+__all__ = ["WritePort", "WriteScheduler"]
 
 
 class WritePort(wiring.Signature):
@@ -52,7 +46,7 @@ class WriteScheduler(wiring.Component):
     write_v : In(1)
         The DACs drive the values instead of the keys.
     strobe_k, strobe_v : In(1)
-        From the sequencer, each inside its write phase (`strobe_interval`).
+        From the sequencer, each inside its write phase (`timeline`).
     port : Out(WritePort)
     """
 

@@ -73,8 +73,8 @@ class Adaptation:
 
     def origin(self) -> str:
         """Digest of the teacher and of all that the physics of `spec` depends on."""
-        values = self.spec.model_dump(mode="json", exclude={"name", "schedule"})
-        text = json.dumps([self.teacher_sha256, self.spec.schedule.t_clk_ps, values])
+        values = self.spec.model_dump(mode="json", exclude={"name", "timing", "schedules"})
+        text = json.dumps([self.teacher_sha256, values])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def stage_file(self, name: str) -> Path:
@@ -192,7 +192,7 @@ def export(work: Adaptation, model: LanguageModel, out: Path) -> None:
         "teacher_sha256": work.teacher_sha256,
         **provenance(PACKAGES),
     }
-    about = {"kind": "adapted", "spec_hash": work.spec.hash, "preset": work.spec.name}
+    about = {"kind": "adapted", **work.spec.hashes, "preset": work.spec.name}
     half = {name: tensor.half() for name, tensor in fold(model).state_dict().items()}
     save_tensors(out, half, about | {"run": record})
     described = about | {"sha256": sha256(out), "run": record}

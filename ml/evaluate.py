@@ -128,7 +128,7 @@ def describe(
 ) -> dict[str, Any]:
     """The record of an evaluation: everything the model card is made from."""
     return {
-        "spec_hash": spec.hash,
+        **spec.hashes,
         "preset": spec.name,
         "tokens": texts[:, 1:].numel(),
         "perplexity": rows,

@@ -95,13 +95,13 @@ def write_golden(spec: HardwareSpec, checkpoint: Path, source: str, folder: Path
     wrap = make_wrap(model, spec, stream, layer, head)
     files = {"passage.safetensors": passage, "wrap.safetensors": wrap}
     for name, tensors in files.items():
-        save_tensors(folder / name, tensors, {"kind": "golden", "spec_hash": spec.hash})
+        save_tensors(folder / name, tensors, {"kind": "golden", **spec.hashes})
     entries = {name: describe_file(folder / name, t, bpe) for name, t in files.items()}
     predicted = passage["predicted"].tolist()
     entries["passage.safetensors"]["predicted_strings"] = [bpe.decode([i]) for i in predicted]
     entries["wrap.safetensors"] |= {"layer": layer, "head": head, "texts_of": context}
     manifest = {
-        "spec_hash": spec.hash,
+        **spec.hashes,
         "preset": spec.name,
         "window": spec.geometry.window,
         "checkpoint": {"file": checkpoint.name, "sha256": sha256(checkpoint)},

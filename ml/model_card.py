@@ -10,7 +10,7 @@ _TEMPLATE = """\
 Written by `python -m ml.evaluate --card`; every number comes from that run.
 
 Two checkpoints of one model: a softmax **teacher**, and the same model **adapted** to attention on
-gain-cell arrays (preset `{preset}`, specification `{spec_hash}`).
+gain-cell arrays (preset `{preset}`, codes `{codes_hash}`).
 
 ## What it is
 GPT-2 architecture: {layers} layers of {heads} heads of {head_dim}, context {context}, a vocabulary
@@ -73,7 +73,7 @@ def model_card(record: dict[str, Any]) -> str:
         **{name: model[name] for name in ("layers", "heads", "context", "vocabulary")},
         head_dim=model["width"] // model["heads"],
         preset=record["preset"],
-        spec_hash=record["spec_hash"],
+        codes_hash=record["codes_hash"],
         sources="\n".join(f"- {s.name}: {s.package} ({s.licence})" for s in SOURCES),
         corpus=teacher["corpus_sha256"],
         tokens="\n".join(f"| {name} | {count:,} |" for name, count in seen.items()),

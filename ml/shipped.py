@@ -35,10 +35,10 @@ def load_adapted(
     tensors, about = load_tensors(path)
     if about.get("kind") != "adapted":
         raise ArtefactError(f"{path}: kind is {about.get('kind')!r}, expected 'adapted'")
-    if about.get("spec_hash") != spec.hash:
+    if about.get("codes_hash") != spec.codes_hash:
         raise ArtefactError(
-            f"{path}: adapted to specification {about.get('spec_hash')}, "
-            f"but {spec.name} is {spec.hash}"
+            f"{path}: adapted to a specification of codes {about.get('codes_hash')}, "
+            f"but {spec.name} has {spec.codes_hash}"
         )
     model = LanguageModel(config or ModelConfig(), on_hardware(spec, ops)).double()
     load_weights(model, tensors, path)

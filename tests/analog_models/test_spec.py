@@ -23,7 +23,8 @@ def test_every_shipped_value_has_a_source():
     for name in preset_names():
         tree = load_preset(name).to_tree()
         del tree["name"]
-        for group in tree.values():
+        groups = [*tree.pop("schedules").values(), *tree.values()]
+        for group in groups:
             assert all(quantity["source"] for quantity in group.values())
 
 
@@ -38,8 +39,7 @@ def test_every_shipped_value_has_a_source():
         ({"levels__q": 2.5}, "levels.q = 2.5: Input should be a valid integer"),
         ({"cell__v_zero_v": float("nan")}, "cell.v_zero_v = nan: Input should be a finite number"),
         ({"cell__v_zero_v": 1.0}, "cell.v_zero_v = 1.0: allowed 0 to 0.9, the supply"),
-        ({"schedule__score": 14}, "schedule.score = 14: allowed 15 to 4096, to fit a query pulse"),
-        ({"schedule__activate": 9}, "schedule.activate = 9: allowed 15 to 4096"),
+        ({"geometry__head_dim": 65}, "geometry.head_dim = 65: does not fill 2 arrays of"),
         (
             {"leakage__convention": "none"},
             "leakage.convention = 'none': Input should be 'per_power'",
@@ -62,15 +62,22 @@ def test_saves_and_loads_with_units_and_sources(spec, tmp_path):
     path.write_text(json.dumps(spec.to_tree()))
     loaded = load_spec(path)
     assert loaded == spec and loaded.to_tree() == spec.to_tree()
-    assert spec.to_tree()["schedule"]["t_clk_ps"]["unit"] == "ps"
+    assert spec.to_tree()["clock"]["t_clk_ps"]["unit"] == "ps"
 
 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda t: t["schedule"]["score"].update(unit="ns"), "unit is 'ns', needs 'cycles'"),
-        (lambda t: t["schedule"].update(score=15), "needs an object with value, unit and source"),
-        (lambda t: t["schedule"].pop("score"), "schedule.score: Field required"),
+        (
+            lambda t: t["schedules"]["overlapped"]["score"].update(unit="ns"),
+            "schedules.overlapped.score: unit is 'ns', needs 'cycles'",
+        ),
+        (lambda t: t["clock"].update(t_clk_ps=15), "needs an object with value, unit and source"),
+        (
+            lambda t: t["schedules"]["pipelined"].pop("score"),
+            "schedules.pipelined.score: Field required",
+        ),
+        (lambda t: t["schedules"].clear(), "schedules = {}: Dictionary should have at least 1"),
         (lambda t: t.update(noise={}), "noise = {}: Extra inputs are not permitted"),
         (lambda t: t.update(name="Ü"), "name = 'Ü': String should match pattern"),
     ],
@@ -101,8 +108,15 @@ def test_a_missing_or_broken_file_is_an_error(tmp_path):
 def test_the_hash_is_that_of_the_values(spec):
     renamed = spec.replace(name="other")
     assert renamed.hash == spec.hash
-    assert spec.replace(schedule__settle=6).hash != spec.hash
     assert spec.linearised().hash != spec.hash
+    assert spec.linearised().codes_hash != spec.codes_hash
+
+
+def test_a_schedule_changes_the_hash_but_not_that_of_the_codes(spec):
+    slower = spec.replace(schedules__overlapped__period=53)
+    turned = spec.replace(schedules=dict(reversed(spec.schedules.items())))
+    assert len({spec.hash, slower.hash, turned.hash}) == 3
+    assert spec.codes_hash == slower.codes_hash == turned.codes_hash
 
 
 def test_shifting_the_asymptote_keeps_the_transfer(spec):

@@ -80,14 +80,14 @@ def test_waves_hold_digital_and_analog_signals(build, full):
     edges = (cycle + 0.5 for cycle in range(50))
     start = next(edge for edge in edges if at("token_ready", edge - 0.1) > at("token_ready", edge))
     phases = full.schedule.phases
-    for name in ("reset", "score", "activate"):
+    for name in ("reset_k", "score", "activate"):
         levels = [int(at(name, start + c + 0.5)) for c in range(full.schedule.latency)]
         assert levels == [int(c in phases[name]) for c in range(full.schedule.latency)], name
     golden = load_golden(full).wrap
     v_written = golden["v"][0, 0] * full.cell.v_supply_v / full.levels.kv_max
     assert signals["testbench.v_stored"].is_real
     assert at("v_stored", start) == full.leakage.asymptote_v
-    assert at("v_stored", start + phases["reset"].start) == pytest.approx(v_written)
+    assert at("v_stored", start + phases["reset_k"].start) == pytest.approx(v_written)
     head = GoldenHead(full)
     trace = head.step(golden["q"][0], golden["k"][0], golden["v"][0])
     charge = trace.score[0] / full.levels.q_max

@@ -46,7 +46,8 @@ def test_numpy_equals_torch_where_the_window_wraps(full):
 
 def test_vectors_of_another_specification_are_refused(full):
     other = full.replace(name="other", converter__a_sat=41.0)
-    with pytest.raises(ArtefactError, match=f"{full.hash}, not of other \\({other.hash}\\)"):
+    message = f"{full.codes_hash}, not of other \\({other.codes_hash}\\)"
+    with pytest.raises(ArtefactError, match=message):
         load_golden(other)
 
 

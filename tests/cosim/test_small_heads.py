@@ -6,6 +6,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from analog_models.errors import CodeError, ToolError
+from analog_models.head import GoldenHead
+from analog_models.spec import Schedule
 from cosim import runner
 from cosim.check import compare
 from cosim.rates import filled_slots, signal_rates
@@ -17,35 +19,73 @@ SPECS = {
     "odd sizes": small_spec(geometry__head_dim=5, geometry__subtile=3, geometry__subtiles=5),
     "one dimension": small_spec(geometry__head_dim=1, geometry__subtile=2, geometry__subtiles=1),
     "longer phases": small_spec(
-        schedule__score=18, schedule__activate=21, schedule__read_out=19, schedule__settle=2
+        schedules={
+            "longer": Schedule.sequential(
+                write=6, reset=7, score=18, activate=21, settle=2, read_out=19
+            )
+        }
     ),
-    "fewer levels": small_spec(
-        levels__q=4, levels__kv=4, levels__out_magnitude_bits=2, schedule__reset=2
-    ),
+    "fewer levels": small_spec(levels__q=4, levels__kv=4, levels__out_magnitude_bits=2),
+    "a long head": small_spec(geometry__head_dim=16, geometry__array_rows=8),
 }
 
 
 @settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     name=st.sampled_from(sorted(SPECS)),
+    schedule=st.integers(0, 2),
     seed=st.integers(0, 2**31),
     flushes=st.sampled_from([0.0, 0.05, 0.3]),
     max_gap=st.sampled_from([0, 1, 90]),
     max_stall=st.sampled_from([0, 1, 2, 150]),
 )
-def test_the_rtl_equals_numpy_under_random_back_pressure(name, seed, flushes, max_gap, max_stall):
+def test_the_rtl_equals_numpy_under_random_back_pressure(
+    name, schedule, seed, flushes, max_gap, max_stall
+):
     spec = SPECS[name]
     job = random_job(spec, 60, seed, flushes, max_gap=max_gap, max_stall=max_stall)
+    number = schedule % len(spec.schedules)
+    job.schedule[:] = number
+    chosen = [*spec.schedules.values()][number]
     outcome = simulate(spec, job)
     heads = [name] * job.tokens
     wrong, first = compare(spec, job, heads, expected_codes(spec, job), outcome)
     assert not wrong, first
     assert np.array_equal(outcome.queries, job.q)
     if not max_gap and not max_stall:
-        assert set(outcome.cycles) == {spec.schedule.latency}
-        assert set(np.diff(outcome.accepted)) == {spec.schedule.latency}
+        assert set(outcome.cycles) == {chosen.latency}
+        assert set(np.diff(outcome.accepted)) == {chosen.period}
     else:
-        assert outcome.cycles.min() >= spec.schedule.latency
+        assert outcome.cycles.min() >= chosen.latency
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_schedules_may_change_and_queries_may_share_a_window_at_any_token(seed):
+    spec = SPECS["small"]
+    job = random_job(spec, 150, seed, 0.1, max_gap=30, max_stall=30)
+    rng = np.random.default_rng(seed)
+    job.schedule[:] = np.repeat(rng.integers(0, 3, 30), 5)
+    job.query_only[:] = rng.random(150) < 0.4
+    outcome = simulate(spec, job)
+    wrong, first = compare(spec, job, ["0"] * 150, expected_codes(spec, job), outcome)
+    assert not wrong, first
+
+
+@pytest.mark.parametrize(("schedule", "group"), [(0, 4), (1, 3), (2, 2)])
+def test_grouped_queries_share_one_write(schedule, group):
+    spec = SPECS["small"]
+    job = random_job(spec, 12 * group, schedule)
+    job.schedule[:] = schedule
+    job.query_only[:] = np.arange(12 * group) % group > 0
+    outcome = simulate(spec, job)
+    wrong, first = compare(spec, job, ["0"] * len(job.q), expected_codes(spec, job), outcome)
+    assert not wrong, first
+    chosen = [*spec.schedules.values()][schedule]
+    head = GoldenHead(spec)
+    traces = [head.step(job.q[i], job.k[i], job.v[i]) for i in range(0, 12 * group, group)]
+    assert np.array_equal(outcome.out[::group], [trace.out for trace in traces])
+    per_group = chosen.period + (group - 1) * (chosen.period - chosen.repeat)
+    assert set(np.diff(outcome.accepted[::group])) == {per_group}
 
 
 def test_a_head_that_is_lively_enough_to_test_with():

@@ -44,3 +44,10 @@ def test_what_nothing_reads_is_dropped():
 def test_a_module_without_wide_logic_is_left_alone():
     module = "module m (a, b);\n  input a;\n  output b;\n  assign b = ~ a;\nendmodule\n"
     assert proceduralise(module + module) == module + module
+
+
+def test_processes_run_once_at_the_start_of_a_simulation():
+    name = r"\$auto$verilog_backend.cc:2355:dump_module$3 "
+    declared, started = f"  reg {name} = 0;\n", f"  initial {name[:-1]} = 1;\n"
+    text = proceduralise(f"module m;\n{declared}endmodule\n")
+    assert text == f"module m;\n{declared}{started}endmodule\n"

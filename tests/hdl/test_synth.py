@@ -32,7 +32,7 @@ def test_a_missing_yosys_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize("module", ["verilog", "synth"])
 def test_a_bad_specification_is_one_line(tmp_path, module):
     tree = small_spec().to_tree()
-    tree["schedule"]["score"]["value"] = 3
+    tree["schedules"]["overlapped"]["score"]["value"] = [5, 8]
     path = tmp_path / "bad.json"
     path.write_text(json.dumps(tree))
     done = subprocess.run(
@@ -42,6 +42,6 @@ def test_a_bad_specification_is_one_line(tmp_path, module):
         env=os.environ,
     )
     assert done.returncode == 2
-    allowed = "schedule.score = 3: allowed 15 to 4096, to fit a query pulse"
+    allowed = "schedules.overlapped.score of length = 3: allowed 15 to 4096, to fit a query pulse"
     assert done.stderr == f"error: {path}: {allowed}\n"
     assert not (tmp_path / "out").exists()

@@ -26,7 +26,7 @@ def test_the_contract_describes_the_verilog(spec, tmp_path):
 
 def test_the_paper_latency_is_in_the_contract(tmp_path):
     contract = emit(load_preset("leroux2025"), tmp_path)
-    assert contract["latency_cycles"] == 65
+    assert contract["schedules"]["leroux2025"]["latency_cycles"] == 65
     assert contract["clock"]["period_ps"] == 1000
 
 

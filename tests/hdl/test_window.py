@@ -32,17 +32,21 @@ def test_follows_the_model_through_wraps_flushes_and_changing_lengths(subtiles):
 
     async def testbench(ctx):
         assert ctx.get(dut.valid) == 0
-        expected = (0, 0)
+        slot, filled, mask = 0, 0, 0
         for _ in range(2000):
             advance, flush = rng.random() < 0.7, rng.random() < 0.03
             length = rng.choice(lengths)
             ctx.set(dut.advance, advance)
             ctx.set(dut.flush, flush)
             ctx.set(dut.window_length, length)
+            capture = rng.random() < 0.5
+            ctx.set(dut.capture, capture)
+            if capture:
+                mask = filled  # as it was before this edge
             if advance:
-                expected = model.advance(flush, length)
+                slot, filled = model.advance(flush, length)
             await ctx.tick()
-            assert (ctx.get(dut.slot), ctx.get(dut.valid)) == expected
+            assert (ctx.get(dut.slot), ctx.get(dut.valid)) == (slot, mask)
 
     run(dut, testbench)
 

@@ -1,8 +1,4 @@
-import pytest
-
-from analog_models.errors import SpecError
-from hdl.head import control_intervals
-from hdl.write_scheduler import WriteScheduler, strobe_interval
+from hdl.write_scheduler import WriteScheduler
 from tests.hdl.clocked import run_comb, small_spec
 
 
@@ -25,15 +21,3 @@ def test_the_dacs_drive_keys_or_values():
             )
 
     run_comb(dut, testbench)
-
-
-def test_a_strobe_lies_inside_its_phase_with_the_guard_on_both_sides():
-    spec = small_spec(schedule__dac_guard=2, schedule__write_k=7)
-    assert strobe_interval(spec, spec.schedule.phases["write_k"]) == range(2, 5)
-    strobes = control_intervals(spec)
-    assert not set(strobes["strobe_k"]) & set(strobes["strobe_v"])
-
-
-def test_a_phase_too_short_for_a_strobe_is_refused():
-    with pytest.raises(SpecError, match=r"schedule.write_k = 4: allowed 5 to 4096"):
-        small_spec(schedule__dac_guard=2, schedule__write_k=4)

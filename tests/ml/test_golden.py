@@ -34,7 +34,7 @@ def wrap() -> dict[str, torch.Tensor]:
 
 
 def test_they_are_of_this_preset_and_checkpoint(spec):
-    assert MANIFEST["spec_hash"] == spec.hash
+    assert MANIFEST["codes_hash"] == spec.codes_hash
     assert MANIFEST["window"] == spec.geometry.window
     assert MANIFEST["checkpoint"] == {"file": ADAPTED.name, "sha256": sha256(ADAPTED)}
 
@@ -42,7 +42,7 @@ def test_they_are_of_this_preset_and_checkpoint(spec):
 @pytest.mark.parametrize("name", ["passage.safetensors", "wrap.safetensors"])
 def test_the_manifest_describes_the_files(name, spec):
     tensors, about = load_tensors(GOLDEN / name)
-    assert about["spec_hash"] == spec.hash
+    assert about["codes_hash"] == spec.codes_hash
     described = describe_file(GOLDEN / name, tensors, tokenizer.load())
     assert {key: MANIFEST["files"][name][key] for key in described} == described
 

@@ -43,9 +43,9 @@ def test_both_are_finite_and_in_half_precision():
 
 
 def test_the_adapted_one_is_of_the_preset(spec):
-    assert load_tensors(ADAPTED)[1]["spec_hash"] == spec.hash
+    assert load_tensors(ADAPTED)[1]["codes_hash"] == spec.codes_hash
     described = read_json(ADAPTED.with_suffix(".json"))
-    assert described["spec_hash"] == spec.hash and described["sha256"] == sha256(ADAPTED)
+    assert described["codes_hash"] == spec.codes_hash and described["sha256"] == sha256(ADAPTED)
 
 
 def test_it_was_adapted_from_the_shipped_teacher():
@@ -56,7 +56,9 @@ def test_another_hardware_is_refused_in_one_line(spec):
     other = spec.replace(name="other", converter__s_sat=81.0)
     with pytest.raises(ArtefactError) as caught:
         load_adapted(other)
-    message = f"adapted to specification {spec.hash}, but other is {other.hash}"
+    message = (
+        f"adapted to a specification of codes {spec.codes_hash}, but other has {other.codes_hash}"
+    )
     assert str(caught.value) == f"{ADAPTED}: {message}"
 
 
@@ -90,7 +92,7 @@ def test_attention_matters_in_both(spec, texts, teacher_loss, adapted_loss):
 
 def test_the_recorded_evaluation_is_of_these_checkpoints(spec):
     record = read_json(EVALUATION_FILE)
-    assert record["spec_hash"] == spec.hash
+    assert record["codes_hash"] == spec.codes_hash
     assert record["sha256"] == {TEACHER.name: sha256(TEACHER), ADAPTED.name: sha256(ADAPTED)}
     ratio = record["perplexity"]["cubic, adapted"] / record["perplexity"]["teacher"]
     assert ratio <= 1.10

@@ -1,0 +1,33 @@
+"""What the groups of a specification are made of: frozen models whose fields carry a unit."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["MAX_CYCLES", "Bound", "Count", "Cycle", "Cycles", "Group", "Volts", "unit", "unit_of"]
+
+MAX_CYCLES = 4096
+
+Count = Annotated[int, Field(gt=0, le=65536)]
+Cycles = Annotated[int, Field(gt=0, le=MAX_CYCLES)]
+Cycle = Annotated[int, Field(ge=0, le=MAX_CYCLES)]
+Volts = Annotated[float, Field(ge=0, le=10)]
+
+Bound = tuple[str, float, float, float, str]
+"""A rule across fields: (field, value, lowest, highest, reason)."""
+
+
+class Group(BaseModel):
+    """Some quantities of a specification."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def unit(name: str) -> Any:
+    """A field of a group, in this unit."""
+    return Field(json_schema_extra={"unit": name})
+
+
+def unit_of(field: Any) -> str:
+    """The unit of a field of a group."""
+    return field.json_schema_extra["unit"]
