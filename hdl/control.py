@@ -54,8 +54,8 @@ class HeadControl(wiring.Component):
     pins : Out(ArrayControl)
     slot, valid : Out
         See `WindowPointer`.
-    waiting : Out(1)
-        Tokens in flight wait for a result to be taken.
+    busy, waiting, chosen : Out
+        State of the sequencer, see `PhaseSequencer`.
     """
 
     def __init__(self, spec: HardwareSpec) -> None:
@@ -78,7 +78,9 @@ class HeadControl(wiring.Component):
                 "pins": Out(ArrayControl()),
                 "slot": Out(self.window.slot.shape()),
                 "valid": Out(len(self.window.valid)),
+                "busy": Out(1),
                 "waiting": Out(1),
+                "chosen": Out(self.sequencer.chosen.shape()),
             }
         )
 
@@ -100,7 +102,9 @@ class HeadControl(wiring.Component):
             window.capture.eq(active.capture),
             self.slot.eq(window.slot),
             self.valid.eq(window.valid),
+            self.busy.eq(sequencer.busy),
             self.waiting.eq(sequencer.waiting),
+            self.chosen.eq(sequencer.chosen),
         ]
         for name in active.signature.members:
             m.d.comb += getattr(self.active, name).eq(getattr(active, name))

@@ -63,6 +63,8 @@ class HeadDatapath(wiring.Component):
     pins : Out(ArrayPins)
     result : Out
         Output codes (`result_layout`), 0 unless `show`.
+    sampled : Out
+        The output pulses as they were sampled last.
     """
 
     def __init__(self, spec: HardwareSpec) -> None:
@@ -79,6 +81,7 @@ class HeadDatapath(wiring.Component):
                 "show": In(1),
                 "pins": Out(ArrayPins(spec)),
                 "result": Out(result_layout(spec)),
+                "sampled": Out(geometry.subtiles * geometry.head_dim),
             }
         )
 
@@ -113,6 +116,7 @@ class HeadDatapath(wiring.Component):
             counter.sample.eq(active.convert),
             counter.show.eq(self.show),
             self.result.eq(counter.total),
+            self.sampled.eq(counter.sampled),
         ]
         connect(m, wiring.flipped(pins.write), writer.port)
         return m

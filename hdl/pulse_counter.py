@@ -36,6 +36,8 @@ class PulseCounter(wiring.Component):
         The sums are complete; else `total` is 0, so that partial sums do not toggle a wide bus.
     total : Out
         Output codes lane by lane, complete one cycle after the last sample.
+    sampled : Out
+        The last sample.
     """
 
     def __init__(self, spec: HardwareSpec) -> None:
@@ -52,13 +54,14 @@ class PulseCounter(wiring.Component):
                 "sample": In(1),
                 "show": In(1),
                 "total": Out(self._total.as_shape().width),
+                "sampled": Out(lanes),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
         dim, width = self._dim, len(self.total) // self._dim
-        sampled = Signal(len(self.pulse))
+        sampled = self.sampled
         counting = Signal()
         m.d.sync += counting.eq(self.sample)
         with m.If(self.sample):
