@@ -33,6 +33,7 @@ help: ## list the targets
 	@echo "  SCHEDULE=...  sim, verify: leroux2025, overlapped or pipelined (sim: the first, verify: all)"
 	@echo "  STALLS=N      sim, verify: random back-pressure up to N cycles on both streams"
 	@echo "  SEED=N        sim, verify: its seed"
+	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
 	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
 	@echo "                where to look for torch first. Without it pip takes what its own index has,"
@@ -48,7 +49,7 @@ bench: $(SIM) ## measure the speed of the co-simulation
 	@$(PY) -m cosim.bench
 
 verilog: $(CORE) ## write the Verilog and its port contract
-	@$(PY) -m hdl.verilog
+	@$(PY) -m hdl.verilog $(if $(HEADS),--heads $(HEADS))
 
 synth: $(SYNTH) ## synthesise with Yosys and print the cells by component
 	@$(PY) -m hdl.synth

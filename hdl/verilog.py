@@ -1,9 +1,10 @@
-"""Verilog of the attention head, with its port contract in JSON.
+"""Verilog of the attention head or of a core of several, with its port contract in JSON.
 
-    python -m hdl.verilog --out build/verilog
+    python -m hdl.verilog --out build/verilog [--heads N]
 
 The contract tells a testbench all that it needs: ports, where each code lies in a payload, the
-cycles of each control signal by schedule, and the hash of the specification.
+cycles of each control signal by schedule, the registers of a core, and the hash of the
+specification.
 """
 
 import argparse
@@ -13,52 +14,75 @@ from pathlib import Path
 from typing import Any
 
 from amaranth import Shape
-from amaranth.lib import data
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
 from analog_models.spec import HardwareSpec, load_preset, load_spec
+from hdl.core import AttentionCore
 from hdl.head import AttentionHead
 from hdl.procedural import proceduralise
+from hdl.registers import REGISTERS
 from hdl.streams import result_layout, token_layout
 from hdl.timeline import timeline
 
-__all__ = ["TOP", "emit"]
+__all__ = ["CORE", "TOP", "emit", "emit_core"]
 
-TOP = "attention_head"
+TOP, CORE = "attention_head", "attention_core"
 
 
 def emit(spec: HardwareSpec, out_dir: Path) -> dict[str, Any]:
     """Write `attention_head.v` and `attention_head.json` to `out_dir`; the contract is returned."""
+    result = {"out": _lanes(result_layout(spec), 0)}
+    return _emit(spec, AttentionHead(spec), TOP, out_dir, {"result__payload": result})
+
+
+def emit_core(spec: HardwareSpec, heads: int, out_dir: Path) -> dict[str, Any]:
+    """The same for a core, `attention_core.*`; its contract holds the registers, too.
+
+    Raises `SpecError` for a number of heads out of range.
+    """
+    core = AttentionCore(spec, heads)
+    result = _fields(core.result.payload.shape())
+    about = {"heads": heads, "registers": _registers()}
+    return _emit(spec, core, CORE, out_dir, {"result__payload": result}, about)
+
+
+def _emit(
+    spec: HardwareSpec,
+    component: wiring.Component,
+    top: str,
+    out_dir: Path,
+    payloads: dict[str, Any],
+    about: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     from amaranth.back import verilog  # reads the environment when it is imported
 
-    head = AttentionHead(spec)
-    raw = verilog.convert(head, name=TOP, emit_src=False, strip_internal_attrs=True)
+    raw = verilog.convert(component, name=top, emit_src=False, strip_internal_attrs=True)
     text = proceduralise(raw)
-    contract = _contract(head, text)
-    write_text(out_dir / f"{TOP}.v", text)
-    write_json(out_dir / f"{TOP}.json", contract)
-    return contract
-
-
-def _contract(head: AttentionHead, text: str) -> dict[str, Any]:
-    spec = head.spec
-    return {
-        "top": TOP,
+    contract = {
+        "top": top,
         "preset": spec.name,
         "spec_hash": spec.hash,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "clock": {"port": "clk", "period_ps": spec.clock.t_clk_ps},
         "reset": {"port": "rst", "active": "high", "kind": "synchronous"},
-        "ports": [_port(*member) for member in head.signature.flatten(head)],
-        "payloads": {
-            "token__payload": _fields(token_layout(spec)),
-            "result__payload": {"out": _lanes(result_layout(spec), 0)},
-        },
+        "ports": [_port(*member) for member in component.signature.flatten(component)],
+        "payloads": {"token__payload": _fields(token_layout(spec)), **payloads},
         "schedules": {name: _schedule(spec, name) for name in spec.schedules},
+        **(about or {}),
     }
+    write_text(out_dir / f"{top}.v", text)
+    write_json(out_dir / f"{top}.json", contract)
+    return contract
+
+
+def _registers() -> list[dict[str, Any]]:
+    return [
+        {"address": 4 * number, **register._asdict()} for number, register in enumerate(REGISTERS)
+    ]
 
 
 def _schedule(spec: HardwareSpec, name: str) -> dict[str, Any]:
@@ -96,15 +120,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("build/verilog"), help="output folder")
     parser.add_argument("--preset", default="leroux2025", help="name of a shipped specification")
     parser.add_argument("--spec", type=Path, help="JSON file of a specification, instead")
+    parser.add_argument("--heads", type=int, metavar="N", help="a core of N heads")
     args = parser.parse_args()
     spec = load_spec(args.spec) if args.spec else load_preset(args.preset)
-    contract = emit(spec, args.out)
+    contract = emit_core(spec, args.heads, args.out) if args.heads else emit(spec, args.out)
+    top = contract["top"]
     bits = sum(port["width"] for port in contract["ports"])
-    print(f"{args.out / TOP}.v: specification {spec.name} ({spec.hash}), {bits} port bits")
+    print(f"{args.out / top}.v: specification {spec.name} ({spec.hash}), {bits} port bits")
     for name, schedule in contract["schedules"].items():
         cycles, period = schedule["latency_cycles"], schedule["period_cycles"]
         print(f"schedule {name}: {cycles} cycles per token, one every {period}")
-    print(f"{args.out / TOP}.json: port contract")
+    print(f"{args.out / top}.json: port contract")
     return 0
 
 

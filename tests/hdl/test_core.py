@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 
 from analog_models.errors import SpecError
@@ -166,3 +168,4 @@ def test_a_token_that_is_withdrawn_is_flagged(dut):
 def test_the_number_of_heads_has_limits():
     with pytest.raises(SpecError, match="heads = 33: allowed 1 to 32"):
         AttentionCore(small_spec(), 33)
+    gc.collect()

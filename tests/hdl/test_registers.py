@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from hdl.registers import ERRORS, REGISTERS, RegisterBank
@@ -125,3 +127,9 @@ def test_counters_count_clear_and_saturate(dut):
         assert await read(ctx, dut, "saturated_pulses") == 300
 
     run(dut, testbench)
+
+
+def test_the_documentation_has_the_map():
+    text = (Path(__file__).parents[2] / "docs" / "core.md").read_text()
+    for number, (name, access, description) in enumerate(REGISTERS):
+        assert f"| 0x{4 * number:02X} | `{name}` | {access} | {description} |\n" in text

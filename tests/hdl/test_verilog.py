@@ -4,7 +4,7 @@ import json
 import pytest
 
 from analog_models.spec import load_preset
-from hdl.verilog import emit
+from hdl.verilog import emit, emit_core
 from tests.hdl.clocked import small_spec
 
 
@@ -33,3 +33,11 @@ def test_the_paper_latency_is_in_the_contract(tmp_path):
 def test_the_same_specification_gives_the_same_verilog(tmp_path):
     spec = small_spec()
     assert emit(spec, tmp_path / "a")["sha256"] == emit(spec, tmp_path / "b")["sha256"]
+
+
+def test_the_contract_of_a_core_names_its_heads_and_registers(tmp_path):
+    contract = emit_core(small_spec(), 2, tmp_path)
+    assert json.loads((tmp_path / "attention_core.json").read_text()) == contract
+    ports = {port["name"] for port in contract["ports"]}
+    assert {"pins__0__phi", "pins__1__phi", "bus__awaddr", "error"} <= ports
+    assert contract["registers"][3]["address"] == 12 and contract["heads"] == 2
