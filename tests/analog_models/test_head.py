@@ -115,3 +115,40 @@ def test_bad_input_is_named():
         GoldenHead(SMALL).step(zeros, zeros, zeros[:4])
     with pytest.raises(CodeError, match=r"q\[0\] = 16: allowed whole numbers 0 to 15"):
         GoldenHead(SMALL).step(zeros + 16, zeros, zeros)
+
+
+def test_the_charges_of_two_arrays_add_up_to_a_long_head():
+    spec = load_preset()
+    long = spec.replace(geometry__head_dim=128)
+    rng = np.random.default_rng(3)
+    q, k, v = (rng.integers(0, n, (20, 128)) for n in (16, 8, 8))
+    head, halves = GoldenHead(long), [GoldenHead(spec), GoldenHead(spec)]
+    for token in range(20):
+        trace = head.step(q[token], k[token], v[token])
+        parts = [slice(0, 64), slice(64, 128)]
+        scores = [
+            half.step(q[token, part], k[token, part], v[token, part]).score
+            for half, part in zip(halves, parts, strict=True)
+        ]
+        assert np.allclose(trace.score, sum(scores), rtol=1e-12)
+
+
+def test_a_group_of_queries_equals_one_head_for_each():
+    spec = SMALL
+    rng = np.random.default_rng(4)
+    q = rng.integers(0, 16, (3, 12, spec.geometry.head_dim)).astype(float)
+    k, v = (rng.integers(0, 8, (12, spec.geometry.head_dim)).astype(float) for _ in range(2))
+    head = GoldenHead(spec)
+    outs = []
+    for token in range(12):
+        outs.append(
+            [head.step(q[0, token], k[token], v[token]).out]
+            + [head.query(q[group, token]).out for group in (1, 2)]
+        )
+    for group in range(3):
+        assert np.array_equal([out[group] for out in outs], causal_attention(spec, q[group], k, v))
+
+
+def test_a_query_on_an_empty_window_gives_nothing():
+    spec = SMALL
+    assert not GoldenHead(spec).query(np.full(spec.geometry.head_dim, 15)).out.any()
