@@ -71,7 +71,7 @@ class PhaseSequencer(wiring.Component):
         m = Module()
         cycle = Signal(range(max(t.period for t in self._timelines)))
         stage = Signal(self._stages)  # bit s: a token is in stage s
-        repeating = Signal()  # the token in stage 0 is a further query
+        repeating, writes = Signal(), Signal()  # the token in stage 0 is a further query, or not
         hold_here, last, enter = Signal(), Signal(), Signal()
         first = Signal.like(cycle)  # the cycle in which a token starts
         kept = Signal.like(stage)  # stages to which a token moves up
@@ -98,8 +98,8 @@ class PhaseSequencer(wiring.Component):
         with m.Elif(~self.waiting):
             m.d.comb += next_cycle.eq(cycle + 1)
         m.d.sync += [cycle.eq(next_cycle), stage.eq(next_stage)]
-        with m.If(enter):
-            m.d.sync += repeating.eq(self.repeat)
+        m.d.comb += writes.eq(~Mux(enter, self.repeat, repeating))
+        m.d.sync += repeating.eq(~writes)
 
         following = {name: Signal(name=f"{name}_next") for name in self.active.signature.members}
         with m.Switch(self.chosen):
@@ -117,7 +117,7 @@ class PhaseSequencer(wiring.Component):
                         for name, interval in timeline.intervals.items()
                     ]
         for name, value in following.items():
-            enabled = value & ~repeating if name in WRITES else value
+            enabled = value & writes if name in WRITES else value
             m.d.sync += getattr(self.active, name).eq(enabled)
         return m
 

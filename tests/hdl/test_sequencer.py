@@ -2,9 +2,25 @@ import random
 
 import pytest
 
+from analog_models.spec import Schedule
 from hdl.sequencer import PhaseSequencer
 from hdl.timeline import WRITES, timelines
 from tests.hdl.clocked import run, small_spec
+from tests.schedules import SHORT, random_schedules
+
+
+LATE_RESET = Schedule(  # a further query starts in cycle 3, where the key of a token is strobed
+    period=20,
+    hold=9,
+    capacitors=1,
+    write_k=(0, 5),
+    write_v=(5, 10),
+    reset_k=(3, 4),
+    reset_v=(9, 10),
+    score=(5, 8),
+    activate=(10, 13),
+    read_out=(16, 19),
+)
 
 
 class Model:
@@ -85,7 +101,13 @@ def test_every_output_is_high_in_its_interval_only(lines, number):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_follows_the_model_through_starts_waits_repeats_and_changes(lines, seed):
+@pytest.mark.parametrize("schedules", ["shipped", "random", "repeat inside a strobe"])
+def test_follows_the_model_through_starts_waits_repeats_and_changes(lines, schedules, seed):
+    spec = small_spec(**SHORT)
+    if schedules == "random":
+        lines = timelines(spec.replace(schedules=random_schedules(spec, 3, seed)))
+    elif schedules != "shipped":
+        lines = timelines(spec.replace(schedules={"late": LATE_RESET}))
     dut, model, rng = PhaseSequencer(lines), Model(lines), random.Random(seed)
     busy = rng.choice([0.1, 0.9, 1.0])
 
