@@ -8,7 +8,6 @@ from hdl.timeline import WRITES, timelines
 from tests.hdl.clocked import run, small_spec
 from tests.schedules import SHORT, random_schedules
 
-
 LATE_RESET = Schedule(  # a further query starts in cycle 3, where the key of a token is strobed
     period=20,
     hold=9,
