@@ -1,49 +1,52 @@
-"""An array of gain cells: slots that are written one at a time and leak with their age."""
+"""The two arrays of a head: gain cells that are written a slot at a time and leak with its age.
+
+Their charges are those of `physics.score_charge` and `physics.row_charge`, bit for bit, for one
+token at a time: the charge of the cells is kept laid out for one matrix product a token.
+"""
 
 from typing import Any
 
 import numpy
+from array_api_compat import array_namespace
 
-from analog_models.physics import Array, cell_terms, leakage_factors, leakage_table
+from analog_models.physics import EXACT, Array, cell_terms, leakage_table
 from analog_models.spec import HardwareSpec
 
-__all__ = ["GainCellArray"]
+__all__ = ["GainCellArray", "KeyArray", "ValueArray"]
 
 
 class GainCellArray:
-    """The K or the V array of one head, all its sub-tiles: `window` slots of `head_dim` cells.
+    """All sub-tiles of one array: `window` slots of `head_dim` cells, and what was written when.
 
     Attributes:
-        terms: [power, slot, cell] charge of the cells at their write, by power of the deviation.
+        codes: [slot, cell] the latest code written to each cell.
         constant: the charge c_0 that every cell adds, even one never written.
     """
 
     def __init__(self, spec: HardwareSpec, xp: Any = numpy) -> None:
         self.spec = spec
         geometry = spec.geometry
-        powers = len(spec.cell_polynomial) - 1
-        self.constant, by_level = cell_terms(spec, xp.arange(spec.levels.kv, dtype=xp.float64))
-        self._terms_by_level = xp.stack([*by_level]) if by_level else xp.zeros((0, spec.levels.kv))
-        self.terms = xp.zeros((powers, geometry.window, geometry.head_dim), dtype=xp.float64)
-        self._written_v = xp.full(
-            (geometry.window, geometry.head_dim), spec.leakage.asymptote_v, dtype=xp.float64
-        )
+        levels = xp.arange(spec.levels.kv, dtype=xp.float64)
+        self._xp = array_namespace(levels)
+        self.constant, terms = cell_terms(spec, levels)
+        self._terms_by_level = xp.stack(terms) if terms else xp.zeros((0, spec.levels.kv))
+        self.codes = xp.zeros((geometry.window, geometry.head_dim), dtype=xp.int64)
         self._written_at = xp.full((geometry.window,), -geometry.window, dtype=xp.int64)
-        self._leakage = leakage_table(spec, like=self.terms)
+        self._oldest = xp.asarray(geometry.window)
+        self._leakage = leakage_table(spec, like=levels)
 
     def write(self, slot: int, codes: Array, token: int) -> None:
         """Charge the cells of `slot` to integer `codes` [head_dim]; they age from `token` on."""
-        self.terms[:, slot] = self._terms_by_level[:, codes]
-        self._written_v[slot] = codes * (self.spec.cell.v_supply_v / self.spec.levels.kv_max)
+        self.codes[slot] = codes
         self._written_at[slot] = token
 
     def age(self, token: int) -> Array:
-        """Tokens since the write of each slot, [slot]."""
-        return token - self._written_at
+        """Tokens since the write of each slot, [slot], up to a full window: none in it is older."""
+        return self._xp.minimum(token - self._written_at, self._oldest)
 
     def leakage(self, token: int) -> Array:
         """Leakage factor of each power in each slot, [power, slot]."""
-        return leakage_factors(self._leakage, self.age(token))
+        return self._xp.take(self._leakage, self.age(token), axis=1)
 
     def v_stored(self, slot: int, token: int) -> Array:
         """Stored voltage of the cells of one slot in volts, [head_dim], for traces and plots.
@@ -53,8 +56,57 @@ class GainCellArray:
         With the `whole_term` convention this is the voltage at the write.
         """
         leakage = self.spec.leakage
-        written_v = self._written_v[slot]
-        if leakage.convention == "whole_term" or len(self.terms) == 0:
+        if self._written_at[slot] < 0:
+            return self.codes[slot] * 0.0 + leakage.asymptote_v
+        written_v = self.codes[slot] * self.spec.kv_step_v
+        if leakage.convention == "whole_term" or len(self._terms_by_level) == 0:
             return written_v
         factor = self.leakage(token)[1][slot]
         return leakage.asymptote_v + (written_v - leakage.asymptote_v) * factor
+
+
+class KeyArray(GainCellArray):
+    """The K array: query pulses on its word lines give a charge on the column of each slot."""
+
+    def __init__(self, spec: HardwareSpec, xp: Any = numpy) -> None:
+        super().__init__(spec, xp)
+        shape = (spec.geometry.head_dim, len(self._terms_by_level), spec.geometry.window)
+        self._terms = xp.zeros(shape, dtype=xp.float64)
+
+    def write(self, slot: int, codes: Array, token: int) -> None:
+        super().write(slot, codes, token)
+        self._terms[:, :, slot] = self._terms_by_level[:, codes].T
+
+    def charge(self, q: Array, token: int) -> Array:
+        """`physics.score_charge` of query codes `q` [head_dim] at the age of `token`: [slot]."""
+        dim, powers, slots = self._terms.shape
+        constant, *factors = self.leakage(token)
+        charge = constant * (self.constant * q.sum())
+        sums = (q @ self._terms.reshape(dim, powers * slots)).reshape(powers, slots)
+        for factor, columns in zip(factors, sums, strict=True):
+            charge = charge + factor * columns
+        return charge
+
+
+class ValueArray(GainCellArray):
+    """The V array: activation pulses on its rows give a charge per sub-tile and dimension."""
+
+    def __init__(self, spec: HardwareSpec, xp: Any = numpy) -> None:
+        super().__init__(spec, xp)
+        geometry, powers = spec.geometry, len(self._terms_by_level)
+        shape = (geometry.subtiles, powers, geometry.subtile, geometry.head_dim)
+        self._terms = xp.zeros(shape, dtype=xp.float64)
+
+    def write(self, slot: int, codes: Array, token: int) -> None:
+        super().write(slot, codes, token)
+        subtile, row = divmod(slot, self.spec.geometry.subtile)
+        self._terms[subtile, :, row] = self._terms_by_level[:, codes]
+
+    def charge(self, phi_ps: Array, token: int) -> Array:
+        """`physics.row_charge` of pulse widths `phi_ps` [slot]: [sub-tile, head_dim]."""
+        subtiles, powers, rows, dim = self._terms.shape
+        weighted = EXACT.snap(phi_ps * self.leakage(token), self.spec.grid.pulse_ps)
+        by_subtile = weighted.reshape(powers + 1, subtiles, rows)
+        pulses = self._xp.moveaxis(by_subtile[1:], 0, 1).reshape(subtiles, 1, powers * rows)
+        cells = self._terms.reshape(subtiles, powers * rows, dim)
+        return self.constant * by_subtile[0].sum(-1)[:, None] + (pulses @ cells)[:, 0]

@@ -5,15 +5,13 @@ from typing import Any, NamedTuple
 import numpy
 from array_api_compat import array_namespace
 
-from analog_models.array import GainCellArray
+from analog_models.array import KeyArray, ValueArray
 from analog_models.errors import CodeError
 from analog_models.physics import (
     Array,
     charge_to_pulse,
     check_codes,
     count_pulses,
-    row_charge,
-    score_charge,
     signed_charge_to_pulse,
 )
 from analog_models.spec import HardwareSpec
@@ -53,8 +51,8 @@ class GoldenHead:
     ) -> None:
         self.spec = spec
         self._xp = xp
-        self.k_array = GainCellArray(spec, xp)
-        self.v_array = GainCellArray(spec, xp)
+        self.k_array = KeyArray(spec, xp)
+        self.v_array = ValueArray(spec, xp)
         self._tokens = 0
         self.flush(window_length)
 
@@ -93,15 +91,14 @@ class GoldenHead:
         return self._xp.stack(outs)
 
     def _attend(self, slot: int, q: Array) -> TokenTrace:
-        spec, k, v, latest = self.spec, self.k_array, self.v_array, self._tokens - 1
+        spec, latest = self.spec, self._tokens - 1
         filled = min(self._in_sequence, self.window_length)
         valid = self._xp.arange(spec.geometry.window) < filled
-        score = score_charge(q[None, :], k.constant, k.terms, k.leakage(latest))
+        score = self.k_array.charge(q, latest)
         phi_ps = charge_to_pulse(spec, score) * valid
-        charge = row_charge(spec, phi_ps, v.constant, v.terms, v.leakage(latest))
-        width_ps = signed_charge_to_pulse(spec, charge)[:, 0]
+        width_ps = signed_charge_to_pulse(spec, self.v_array.charge(phi_ps, latest))
         counts = count_pulses(spec, width_ps)
-        return TokenTrace(slot, score[0], phi_ps[0], width_ps, counts, counts.sum(0))
+        return TokenTrace(slot, score, phi_ps, width_ps, counts, counts.sum(0))
 
     def _codes(self, codes: Array, name: str) -> Array:
         levels = self.spec.levels.q if name == "q" else self.spec.levels.kv

@@ -74,8 +74,7 @@ def cell_terms(spec: HardwareSpec, codes: Array, ops: Ops = EXACT) -> tuple[floa
     codes: key or value codes, any shape. Returns the constant c_0 and, for i = 1 ..., arrays
     c_i * x^i of that shape, each on the charge grid (Leroux et al. 2025, Methods: cell transfer).
     """
-    step_v = spec.cell.v_supply_v / spec.levels.kv_max
-    deviation_v = codes * step_v - spec.leakage.asymptote_v
+    deviation_v = codes * spec.kv_step_v - spec.leakage.asymptote_v
     constant, *coefficients = spec.cell_polynomial
     power, terms = 1.0, []
     for c in coefficients:

@@ -210,10 +210,15 @@ class HardwareSpec(Group):
     def _spare_bits(self) -> int:
         """Most `grid.charge_bits` with which all sums of charges stay below 2^53 grid steps."""
         v = max(self.cell.v_supply_v - self.leakage.asymptote_v, self.leakage.asymptote_v)
-        term = max(abs(c) * v**i for i, c in enumerate(self.cell_polynomial))
+        cell = sum(abs(c) * v**i for i, c in enumerate(self.cell_polynomial))
         score = self.geometry.head_dim * self.levels.q_max
         row = self.geometry.subtile * self.converter.t_max_ps / self.grid.pulse_ps
-        return 53 - math.ceil(math.log2(max(term, 1e-9) * max(score, row)))
+        return 53 - math.ceil(math.log2(max(cell, 1e-9) * max(score, row)))
+
+    @property
+    def kv_step_v(self) -> float:
+        """Volts between two neighbouring key or value levels; level 0 is 0 V."""
+        return self.cell.v_supply_v / self.levels.kv_max
 
     @property
     def cell_polynomial(self) -> tuple[float, ...]:

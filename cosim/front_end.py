@@ -11,13 +11,11 @@ import cocotb
 import numpy as np
 from cocotb.triggers import FallingEdge, ReadWrite, RisingEdge
 
-from analog_models.array import GainCellArray
+from analog_models.array import GainCellArray, KeyArray, ValueArray
 from analog_models.errors import GaincellError
 from analog_models.physics import (
     charge_to_pulse,
     count_pulses,
-    row_charge,
-    score_charge,
     signed_charge_to_pulse,
 )
 from analog_models.spec import HardwareSpec
@@ -43,7 +41,7 @@ class FrontEnd:
 
     def __init__(self, dut: Any, spec: HardwareSpec, link: PulseLink) -> None:
         self._dut, self.spec, self._link = dut, spec, link
-        self.k_array, self.v_array = GainCellArray(spec), GainCellArray(spec)
+        self.k_array, self.v_array = KeyArray(spec), ValueArray(spec)
         self.slot = 0
         self.counts: list[np.ndarray] = []
         self.queries: list[np.ndarray] = []
@@ -104,11 +102,10 @@ class FrontEnd:
 
     def charge(self, q: np.ndarray) -> np.ndarray:
         """Charge of the K columns after query pulses of `q` [d] cycles: [slot]."""
-        k = self.k_array
-        return score_charge(q[None, :], k.constant, k.terms, k.leakage(self._keys_written - 1))[0]
+        return self.k_array.charge(q, self._keys_written - 1)
 
     async def _activate(self) -> None:
-        dut, v = self._dut, self.v_array
+        dut = self._dut
         end = FallingEdge(dut.activate)
         while True:
             await end
@@ -120,9 +117,8 @@ class FrontEnd:
             self.q, self.score, self.phi_ps = self._held[bank]
             self._held[bank] = None
             self.row_ps = await self._link.receive_rows(self.phi_ps)
-            leak = v.leakage(self._values_written - 1)
-            charge = row_charge(self.spec, self.row_ps[None, :], v.constant, v.terms, leak)
-            self.width_ps = signed_charge_to_pulse(self.spec, charge)[:, 0]
+            charge = self.v_array.charge(self.row_ps, self._values_written - 1)
+            self.width_ps = signed_charge_to_pulse(self.spec, charge)
             counts = count_pulses(self.spec, self.width_ps)
             self._link.send_outputs(bank, self.width_ps, counts)
             self.counts.append(counts.astype(np.int8))

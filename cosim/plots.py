@@ -69,10 +69,9 @@ def _phases(axes: Axes, spec: HardwareSpec, schedule: str) -> None:
 
 
 def _writes(axes: Axes, spec: HardwareSpec, job: Job, slot: int) -> None:
-    step_v = spec.cell.v_supply_v / spec.levels.kv_max
     cells = np.arange(spec.geometry.head_dim)
-    axes.step(cells, job.k[-1] * step_v, where="mid", color=K_COLOUR, label="K")
-    axes.step(cells, job.v[-1] * step_v, where="mid", color=V_COLOUR, label="V", alpha=0.8)
+    axes.step(cells, job.k[-1] * spec.kv_step_v, where="mid", color=K_COLOUR, label="K")
+    axes.step(cells, job.v[-1] * spec.kv_step_v, where="mid", color=V_COLOUR, label="V", alpha=0.8)
     axes.axhline(spec.cell.v_zero_v, color="black", linewidth=0.8, linestyle=":")
     subtile = slot // spec.geometry.subtile
     axes.set(title=f"Written to slot {slot} (sub-tile {subtile})", xlabel="cell")

@@ -45,7 +45,7 @@ def test_every_shipped_value_has_a_source():
             "leakage.convention = 'none': Input should be 'per_power'",
         ),
         ({"cell__transfer": ()}, "cell.transfer = (): needs 1 to 8 rows"),
-        ({"grid__charge_bits": 30}, "grid.charge_bits = 30: allowed 8 to 24, to stay exact"),
+        ({"grid__charge_bits": 30}, "grid.charge_bits = 30: allowed 8 to 23, to stay exact"),
         ({"geometry__rows": 3}, "specification has no field geometry.rows"),
         ({"rows": 3}, "specification has no field rows"),
     ],

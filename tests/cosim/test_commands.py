@@ -84,7 +84,7 @@ def test_waves_hold_digital_and_analog_signals(build, full):
         levels = [int(at(name, start + c + 0.5)) for c in range(full.schedule.latency)]
         assert levels == [int(c in phases[name]) for c in range(full.schedule.latency)], name
     golden = load_golden(full).wrap
-    v_written = golden["v"][0, 0] * full.cell.v_supply_v / full.levels.kv_max
+    v_written = golden["v"][0, 0] * full.kv_step_v
     assert signals["testbench.v_stored"].is_real
     assert at("v_stored", start) == full.leakage.asymptote_v
     assert at("v_stored", start + phases["reset_k"].start) == pytest.approx(v_written)
