@@ -1,5 +1,6 @@
 """Files that are either written whole or not at all."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from analog_models.errors import ArtefactError
 
-__all__ = ["read_json", "write_bytes", "write_json", "write_text"]
+__all__ = ["read_json", "sha256", "write_bytes", "write_json", "write_text"]
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
@@ -40,3 +41,11 @@ def read_json(path: Path) -> Any:
         raise ArtefactError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise ArtefactError(f"{path}: not JSON: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal. Raises `ArtefactError` if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ArtefactError(f"{path}: {error.strerror}") from error

@@ -5,15 +5,15 @@ A folder holds `manifest.json` and two safetensors files:
   wrap     q, k, v, out [token, d]: one head fed without flush for more tokens than the window
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analog_models.errors import ArtefactError
-from analog_models.files import read_json
+from analog_models.errors import ArtefactError, CodeError
+from analog_models.files import read_json, sha256
+from analog_models.physics import check_codes
 from analog_models.spec import HardwareSpec
 from cosim.job import Job, load_tensors
 
@@ -92,10 +92,13 @@ class Golden:
 def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
     """Read golden vectors made for `spec`.
 
-    Raises `ArtefactError` for a missing, truncated or altered file, and for vectors of another
-    specification.
+    Raises `ArtefactError` for a missing, truncated or altered file, for vectors of another
+    specification, and for codes out of range.
     """
     manifest = read_json(folder / "manifest.json")
+    if not isinstance(manifest, dict):
+        kind = type(manifest).__name__
+        raise ArtefactError(f"{folder / 'manifest.json'}: needs an object, has {kind}")
     try:
         made_for, files = manifest["codes_hash"], manifest["files"]
         text, predicted = files[PASSAGE]["strings"], files[PASSAGE]["predicted_strings"]
@@ -108,26 +111,33 @@ def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
             f"{folder}: golden vectors of a specification of codes {made_for}, not of {spec.name} "
             f"({spec.codes_hash}); make them anew with `make golden`"
         )
-    _check_shapes(folder / PASSAGE, passage, 4, spec)
-    _check_shapes(folder / WRAP, wrap, 2, spec)
+    _check(folder / PASSAGE, passage, ("layer", "head", "token", "dimension"), spec)
+    _check(folder / WRAP, wrap, ("token", "dimension"), spec)
     return Golden(manifest, passage, wrap, wrap_head, text, predicted)
 
 
 def _tensors(path: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:
     arrays, _ = load_tensors(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256(path)
     if digest != entry["sha256"]:
         raise ArtefactError(f"{path}: SHA-256 is {digest[:12]}…, its manifest says otherwise")
     return {name: arrays[name] for name in SIGNALS}
 
 
-def _check_shapes(
-    path: Path, arrays: dict[str, np.ndarray], dimensions: int, spec: HardwareSpec
+def _check(
+    path: Path, arrays: dict[str, np.ndarray], axes: tuple[str, ...], spec: HardwareSpec
 ) -> None:
+    """Raise `ArtefactError` for shapes and codes that the head cannot take."""
     shapes = {array.shape for array in arrays.values()}
     shape = arrays["q"].shape
-    if len(shapes) > 1 or len(shape) != dimensions or shape[-1] != spec.geometry.head_dim:
+    if len(shapes) > 1 or len(shape) != len(axes) or shape[-1] != spec.geometry.head_dim:
         raise ArtefactError(
-            f"{path}: q, k, v, out have shapes {sorted(shapes)}: need one of {dimensions} axes, "
+            f"{path}: q, k, v, out have shapes {sorted(shapes)}: need one of {len(axes)} axes, "
             f"the last {spec.geometry.head_dim}"
         )
+    levels = {"q": spec.levels.q, "k": spec.levels.kv, "v": spec.levels.kv}
+    for name, count in levels.items():
+        try:
+            check_codes(arrays[name], count, name)
+        except CodeError as error:
+            raise ArtefactError(f"{path}: {error} ([{', '.join(axes)}])") from error

@@ -75,7 +75,7 @@ def _writes(axes: Axes, spec: HardwareSpec, job: Job, slot: int) -> None:
     axes.axhline(spec.cell.v_zero_v, color="black", linewidth=0.8, linestyle=":")
     subtile = slot // spec.geometry.subtile
     axes.set(title=f"Written to slot {slot} (sub-tile {subtile})", xlabel="cell")
-    axes.set(ylabel="stored voltage (V)", ylim=(-0.05, spec.cell.v_supply_v * 1.2))
+    axes.set(ylabel="stored voltage (V)", ylim=(-0.05, spec.cell.v_supply_v * 1.35))
     axes.legend(ncols=2, loc="upper right")
 
 
@@ -92,8 +92,8 @@ def _scores(axes: Axes, spec: HardwareSpec, score: np.ndarray) -> None:
     charge = score / spec.levels.q_max
     axes.plot(charge, ".", markersize=3, color=K_COLOUR)
     axes.axhline(spec.converter.s_sat, color="black", linewidth=0.8, linestyle="--")
-    label = {"ha": "left", "va": "center", "backgroundcolor": "white", "fontsize": 8}
-    axes.text(len(score) / 200, spec.converter.s_sat, "S_sat", **label)
+    beside = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
+    axes.text(1.005, spec.converter.s_sat, "S_sat", **beside)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(title="Charge S of each K column", ylabel="S (charge)")
     _slot_axis(axes, spec)
@@ -107,7 +107,7 @@ def _activations(axes: Axes, spec: HardwareSpec, phi_ps: np.ndarray, row_ps: np.
         blocked = phi_ps[stopped] / 1000
         axes.plot(slots[stopped], blocked, ".", color="#bbbbbb", label="stopped by the gate")
     axes.set(title="Activation pulses, HardSigmoid of S", ylabel="width φ (ns)")
-    axes.set_ylim(0, spec.converter.t_max_ps / 1000 * 1.15)
+    axes.set_ylim(0, spec.converter.t_max_ps / 1000 * 1.4)
     axes.legend(ncols=2, loc="upper right")
     _slot_axis(axes, spec)
 

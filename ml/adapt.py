@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 
 from analog_models.errors import ArtefactError, run_command
-from analog_models.files import write_json
+from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import corpus
-from ml.checkpoint import load_tensors, load_weights, save_tensors, sha256
+from ml.checkpoint import load_tensors, load_weights, save_tensors
 from ml.compiled import compiled_attention
 from ml.hardware_attention import attention_layers, fold, on_hardware
 from ml.initialise import initialise

@@ -1,6 +1,5 @@
 """Weights in safetensors, never pickle: whole or absent, finite, and of the right hardware."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -51,11 +50,3 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> N
             got, wanted = tuple(tensors[name].shape), tuple(own.shape)
             raise ArtefactError(f"{path}: tensor {name} has shape {got}, expected {wanted}")
     module.load_state_dict({name: tensors[name] for name in module.state_dict()})
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file. Raises ArtefactError when it is missing."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ArtefactError(f"{path}: cannot be read ({error.strerror})") from error

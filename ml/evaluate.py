@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from analog_models.errors import ArtefactError, run_command
-from analog_models.files import write_json, write_text
+from analog_models.files import sha256, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import heldout
-from ml.checkpoint import load_tensors, load_weights, sha256
+from ml.checkpoint import load_tensors, load_weights
 from ml.hardware_attention import on_hardware
 from ml.model import LanguageModel, ZeroAttention, blocks
 from ml.model_card import model_card

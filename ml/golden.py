@@ -15,12 +15,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from analog_models.errors import run_command
-from analog_models.files import write_json
+from analog_models.files import sha256, write_json
 from analog_models.head import GoldenHead
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import heldout, tokenizer
-from ml.checkpoint import save_tensors, sha256
+from ml.checkpoint import save_tensors
 from ml.errors import SettingError
 from ml.hardware_attention import Codes, attention_layers
 from ml.model import LanguageModel, blocks

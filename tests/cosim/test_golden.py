@@ -67,6 +67,12 @@ def test_an_altered_file_is_named(full, copy):
         load_golden(full, copy)
 
 
+def test_a_manifest_that_is_no_object_is_named(full, copy):
+    (copy / "manifest.json").write_text("[]")
+    with pytest.raises(ArtefactError, match=r"manifest.json: needs an object, has list"):
+        load_golden(full, copy)
+
+
 def test_a_missing_file_or_entry_is_named(full, copy):
     with pytest.raises(ArtefactError, match=r"manifest.json: No such file"):
         load_golden(full, copy / "absent")

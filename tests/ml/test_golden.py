@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from analog_models.files import read_json
+from analog_models.files import read_json, sha256
 from analog_models.head import GoldenHead
 from ml import heldout, tokenizer
-from ml.checkpoint import load_tensors, sha256
+from ml.checkpoint import load_tensors
 from ml.errors import SettingError
 from ml.golden import (
     GOLDEN,

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from analog_models.errors import ArtefactError
-from analog_models.files import read_json
+from analog_models.files import read_json, sha256
 from ml import heldout
-from ml.checkpoint import load_tensors, save_tensors, sha256
+from ml.checkpoint import load_tensors, save_tensors
 from ml.evaluate import CARD_FILE, EVALUATION_FILE, without_attention
 from ml.model_card import model_card
 from ml.perplexity import mean_loss, texts_of
