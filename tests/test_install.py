@@ -29,9 +29,9 @@ def run(*command, cwd, **variables):
     )
 
 
-def installed_by(target, copy):
+def installed_by(target, copy, *variables):
     """Name the parts that `make TARGET` would install in an empty folder."""
-    plan = run("make", "--dry-run", target, cwd=copy)
+    plan = run("make", "--dry-run", target, *variables, cwd=copy)
     assert plan.returncode == 0, plan.stderr
     return {line.split()[-1] for line in plan.stdout.splitlines() if ".ci/install.sh" in line}
 
@@ -57,9 +57,43 @@ def test_icarus_is_installed_for(target, copy):
     assert "icarus" in installed_by(target, copy)
 
 
+@pytest.mark.parametrize("target", ["sim", "verify", "bench"])
+def test_verilator_is_installed_where_it_is_asked_for(target, copy):
+    assert "verilator" in installed_by(target, copy, "SIM=verilator")
+    assert "verilator" not in installed_by(target, copy, "SIM=icarus")
+    assert ("verilator" in installed_by(target, copy)) == (target == "bench")
+
+
+def test_an_unknown_simulator_is_refused(copy):
+    answer = run("make", "--dry-run", "sim", "SIM=vcs", cwd=copy)
+    assert answer.returncode == 2 and "SIM=vcs: allowed icarus, verilator" in answer.stderr
+
+
 def test_sim_passes_its_variables_on(copy):
-    plan = run("make", "--dry-run", "sim", "WAVES=1", "SEED=7", cwd=copy)
-    assert plan.stdout.splitlines()[-1].endswith("-m cosim.sim --waves --seed 7")
+    variables = ("WAVES=1", "SEED=7", "SIM=verilator", "WORKERS=2")
+    plan = run("make", "--dry-run", "sim", *variables, cwd=copy)
+    command = "-m cosim.sim --waves --sim verilator --workers 2 --seed 7"
+    assert plan.stdout.splitlines()[-1].endswith(command)
+
+
+def test_a_missing_compiler_is_named_with_its_package(copy):
+    """As a user who may not install: neither root nor sudo."""
+    tools = copy / "tools"
+    tools.mkdir()
+    for name in ("sh", "dirname", "touch", "mkdir", "grep", "paste", "rm"):
+        (tools / name).symlink_to(shutil.which(name))
+    for name in ("iverilog", "vvp", "make"):
+        (tools / name).symlink_to(shutil.which("true"))
+    (tools / "id").write_text("#!/bin/sh\necho 1000\n")
+    venv = copy / ".venv" / "bin" / "python"
+    venv.parent.mkdir(parents=True)
+    venv.write_text("#!/bin/sh\necho found\n")
+    for script in (tools / "id", venv):
+        script.chmod(0o755)
+    answer = run("sh", ".ci/install.sh", "verilator", cwd=copy, PATH=str(tools))
+    assert answer.returncode == 1
+    assert "Verilator needs c++; please install what Debian calls make and g++" in answer.stderr
+    assert not (copy / ".venv" / ".stamp-verilator").exists()
 
 
 def test_an_old_python_is_refused(copy):
