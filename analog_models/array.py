@@ -107,6 +107,6 @@ class ValueArray(GainCellArray):
         subtiles, powers, rows, dim = self._terms.shape
         weighted = EXACT.snap(phi_ps * self.leakage(token), self.spec.grid.pulse_ps)
         by_subtile = weighted.reshape(powers + 1, subtiles, rows)
-        pulses = self._xp.moveaxis(by_subtile[1:], 0, 1).reshape(subtiles, 1, powers * rows)
+        pulses = by_subtile[1:].swapaxes(0, 1).reshape(subtiles, 1, powers * rows)
         cells = self._terms.reshape(subtiles, powers * rows, dim)
         return self.constant * by_subtile[0].sum(-1)[:, None] + (pulses @ cells)[:, 0]

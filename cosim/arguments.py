@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cosim.golden import GOLDEN
+from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS
+from cosim.workers import available_workers
 
-__all__ = ["add_back_pressure", "add_schedule", "command_parser", "natural"]
+__all__ = ["add_back_pressure", "add_schedule", "add_simulator", "command_parser", "natural"]
 
 
 def command_parser(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -32,6 +34,14 @@ def add_schedule(parser: argparse.ArgumentParser, default: str) -> None:
     """The schedule to run, by its name in the specification."""
     text = f"schedule of the specification ({default})"
     parser.add_argument("--schedule", metavar="NAME", help=text)
+
+
+def add_simulator(parser: argparse.ArgumentParser, default: str | None = DEFAULT_SIMULATOR) -> None:
+    """Which simulator (None: all of them), and how many of it side by side."""
+    add, names, cores = parser.add_argument, list(SIMULATORS), available_workers()
+    add("--sim", choices=names, default=default, help=f"({default or 'one after the other'})")
+    text = f"heads simulated at once (as many as this machine has cores, {cores})"
+    add("--workers", type=natural(1), default=cores, metavar="N", help=text)
 
 
 def natural(lowest: int) -> Callable[[str], int]:

@@ -1,6 +1,6 @@
-"""Measure how fast the co-simulation runs, as ratios within one run.
+"""Measure how fast the co-simulation runs, as ratios within one run, and the cycles of the RTL.
 
-    python -m cosim.bench [--tokens N] [--repeats N]
+    python -m cosim.bench [--sim NAME] [--workers N] [--tokens N] [--repeats N]
 
 Absolute speeds depend on the machine and on what else it does; ratios hold.
 """
@@ -18,83 +18,105 @@ from analog_models.files import write_json
 from analog_models.head import GoldenHead
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.arguments import command_parser, natural
+from cosim.arguments import add_simulator, command_parser, natural
 from cosim.golden import load_golden
 from cosim.job import Job
-from cosim.runner import SIMULATOR, simulate
+from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS, build
 from cosim.table import table
+from cosim.workers import run_jobs
 
 CYCLE_TOKENS = 16  # of each schedule, to see how many cycles they take
 EXACT_SHARE = 10  # exact pulses are slow: a tenth of the tokens is enough
+NUMPY = "golden head, numpy alone"
 
 
 def main() -> int:
-    """Command line: print the table and write `result.json`."""
+    """Command line: print the tables and write `result.json`."""
     args = _arguments()
     spec = load_preset()
     job = load_golden(spec, args.golden).wrap_stream(args.tokens).job(spec)
-    subtile = spec.replace(name="one-subtile", geometry__subtiles=1)
-    exact_tokens = max(2, args.tokens // EXACT_SHARE)
+    simulators = [args.sim] if args.sim else list(SIMULATORS)
+    for simulator in simulators:
+        build(spec, simulator, args.build, say=True)
+    cycles = {name: _cycles(spec, name, job, simulators[0], args.build) for name in spec.schedules}
     measured: dict[str, list[float]] = {}
-    cycles = {name: _cycles(spec, name, job, args.build) for name in spec.schedules}
-    for repeat in range(args.repeats + 1):  # the first builds and warms up
-        rates = _measure(spec, subtile, job, exact_tokens, args.build)
+    for repeat in range(args.repeats + 1):  # the first warms up
+        rates = _measure(spec, job, simulators, args)
         print(f"run {repeat} of {args.repeats}{'' if repeat else ' (warm-up, not counted)'}")
-        if repeat:
-            for name, rate in rates.items():
-                measured.setdefault(name, []).append(rate)
-    _report(spec, measured, cycles, args)
+        for name, rate in rates.items() if repeat else ():
+            measured.setdefault(name, []).append(rate)
+    _report(spec, simulators, measured, cycles, args)
     return 0
 
 
 def _measure(
-    spec: HardwareSpec, subtile: HardwareSpec, job: Job, exact_tokens: int, build: Path
+    spec: HardwareSpec, job: Job, simulators: list[str], args: argparse.Namespace
 ) -> dict[str, float]:
     """Tokens per second of each way to compute the same tokens, one after the other."""
-    full = simulate(spec, job, build_root=build)
+    rates: dict[str, float] = {}
+    for simulator in simulators:
+        compiled = build(spec, simulator, args.build)
+        for workers in sorted({1, args.workers}):
+            _, wall_s = run_jobs(compiled, [job] * workers, workers)
+            rates[_name(simulator, workers)] = workers * job.tokens / wall_s
     start = time.perf_counter()
     GoldenHead(spec).run(job.q, job.k, job.v)
-    numpy_s = time.perf_counter() - start
-    words = simulate(subtile, _first(job, exact_tokens, subtile), build_root=build)
-    exact = simulate(subtile, _first(job, exact_tokens, subtile, exact=True), build_root=build)
-    return {
-        f"co-simulation, {SIMULATOR}": job.tokens / full.wall_s,
-        "golden head, numpy alone": job.tokens / numpy_s,
-        "one sub-tile, pulses as words": exact_tokens / words.wall_s,
-        "one sub-tile, exact pulses": exact_tokens / exact.wall_s,
-    }
+    rates[NUMPY] = job.tokens / (time.perf_counter() - start)
+    if DEFAULT_SIMULATOR in simulators:
+        rates |= _measure_exact(spec, job, args.build)
+    return rates
 
 
-def _cycles(spec: HardwareSpec, schedule: str, job: Job, build: Path) -> tuple[int, int]:
+def _measure_exact(spec: HardwareSpec, job: Job, build_root: Path) -> dict[str, float]:
+    """What the exact picosecond costs, on one sub-tile."""
+    subtile = spec.replace(name="one-subtile", geometry__subtiles=1)
+    rates = {}
+    for exact, name in ((False, "pulses as words"), (True, "exact pulses")):
+        part = _first(job, max(2, job.tokens // EXACT_SHARE), subtile, exact)
+        outcome = build(subtile, DEFAULT_SIMULATOR, build_root, exact=exact).run(part)
+        rates[f"{DEFAULT_SIMULATOR}, one sub-tile, {name}"] = (
+            part.tokens / outcome.wall_s.sum().item()
+        )
+    return rates
+
+
+def _cycles(
+    spec: HardwareSpec, schedule: str, job: Job, simulator: str, build_root: Path
+) -> tuple[int, int]:
     """Cycles per token and between tokens that the RTL took, the same for every token."""
-    tokens = CYCLE_TOKENS
+    tokens = min(CYCLE_TOKENS, job.tokens)
     numbers = np.full(tokens, spec.schedule_number(schedule), dtype=np.uint8)
-    outcome = simulate(spec, replace(_first(job, tokens, spec), schedule=numbers), build_root=build)
+    part = replace(_first(job, tokens, spec), schedule=numbers)
+    outcome = build(spec, simulator, build_root).run(part)
     (took,), (between,) = set(outcome.cycles.tolist()), set(np.diff(outcome.accepted).tolist())
     return took, between
 
 
 def _first(job: Job, tokens: int, spec: HardwareSpec, exact: bool = False) -> Job:
     length = np.full(tokens, spec.geometry.window, dtype=np.int32)
-    codes = (x[:tokens] for x in (job.q, job.k, job.v, job.flush))
-    return Job(*codes, window_length=length, exact=exact)
+    return replace(job.take(np.arange(tokens)), window_length=length, exact=exact)
+
+
+def _name(simulator: str, workers: int) -> str:
+    return f"{simulator}, {workers} at once" if workers > 1 else simulator
 
 
 def _report(
     spec: HardwareSpec,
+    simulators: list[str],
     measured: dict[str, list[float]],
     cycles: dict[str, tuple[int, int]],
     args: argparse.Namespace,
 ) -> None:
-    fastest = median(measured[f"co-simulation, {SIMULATOR}"])
+    rates = {name: median(of) for name, of in measured.items()}
     rows = [
         [
             name,
-            f"{median(rates):.0f}",
-            f"{min(rates):.0f} ... {max(rates):.0f}",
-            f"{median(rates) / fastest:.2f}",
+            f"{rates[name]:.0f}",
+            f"{min(of):.0f} ... {max(of):.0f}",
+            f"{rates[name] / rates[simulators[0]]:.2f}",
         ]
-        for name, rates in measured.items()
+        for name, of in measured.items()
     ]
     print(f"\n{args.tokens} tokens, median of {args.repeats} runs:")
     print(table(["head-tokens per second", "median", "range", "ratio"], rows))
@@ -111,7 +133,12 @@ def _report(
         "cycles_per_token": {name: took for name, (took, _) in cycles.items()},
         "cycles_between_tokens": {name: between for name, (_, between) in cycles.items()},
         "cycles_of_three_pulses": limit,
-        "head_tokens_per_second": {SIMULATOR: fastest},
+        "head_tokens_per_second": {name: rates[name] for name in simulators},
+        "head_tokens_per_second_at_once": {
+            name: rates[_name(name, args.workers)] for name in simulators
+        },
+        "workers": args.workers,
+        "simulators": {name: SIMULATORS[name].version() for name in simulators},
         "measured": measured,
         **provenance(("amaranth", "cocotb", "numpy")),
     }
@@ -120,6 +147,7 @@ def _report(
 
 def _arguments() -> argparse.Namespace:
     parser = command_parser("bench", __doc__)
+    add_simulator(parser, default=None)
     add = parser.add_argument
     add("--tokens", type=natural(2), default=300, metavar="N", help="tokens of each run (300)")
     add("--repeats", type=natural(1), default=5, metavar="N", help="runs that count (5)")

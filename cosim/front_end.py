@@ -1,34 +1,41 @@
 """The analog front end: gain-cell arrays and converters on the pins of the RTL.
 
-It acts at the phase boundaries on what the pins really did: DAC codes and strobes, the measured
-widths of the query pulses, the activation pulses that came through the gates.
+It acts when scores and activations end, on what the pins really did until then: DAC codes and
+strobes, the measured widths of the query pulses, the activation pulses that came through the gates.
 """
 
+import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import cocotb
 import numpy as np
-from cocotb.triggers import FallingEdge, ReadWrite, RisingEdge
+from cocotb.triggers import Event, FallingEdge, ReadWrite, RisingEdge
 
-from analog_models.array import GainCellArray, KeyArray, ValueArray
+from analog_models.array import KeyArray, ValueArray
 from analog_models.errors import GaincellError
-from analog_models.physics import (
-    charge_to_pulse,
-    count_pulses,
-    signed_charge_to_pulse,
-)
+from analog_models.physics import charge_to_pulse, count_pulses, signed_charge_to_pulse
 from analog_models.spec import HardwareSpec
-from cosim.packing import to_bits, unpack_lanes
+from cosim.progress import Counter
 from cosim.pulses import PulseLink
+from cosim.reports import Report, ReportReader, follow_writes
 
 __all__ = ["FrontEnd"]
+
+
+class Score(NamedTuple):
+    """What a K capacitor of each column holds, and the query [d] that it comes from."""
+
+    q: np.ndarray
+    charge: np.ndarray
+    phi_ps: np.ndarray
 
 
 class FrontEnd:
     """Arrays, capacitors and converters of one head as concurrent cocotb tasks.
 
-    dut: the testbench; link: how pulses travel between model and RTL.
+    dut: the testbench; link: how pulses travel between model and RTL; counter: told the number of
+    queries that are done.
 
     Attributes, of the latest query that was activated:
         q: [d] query codes measured on the word lines.
@@ -36,110 +43,115 @@ class FrontEnd:
         score: [slot] charge of the K columns.
         width_ps: [sub-tile, d] signed widths of the output pulses.
     `counts`, `queries` and `rows` keep counts [sub-tile, d], query codes [d] and widths [slot] in
-    ps of every query.
+    ps of every query; `done_s` the time at the start and after each of them. `failed` is set with
+    `fault`, and nothing happens from then on.
     """
 
-    def __init__(self, dut: Any, spec: HardwareSpec, link: PulseLink) -> None:
-        self._dut, self.spec, self._link = dut, spec, link
+    def __init__(
+        self, dut: Any, spec: HardwareSpec, link: PulseLink, counter: Counter | None = None
+    ) -> None:
+        self._dut, self.spec, self._link, self._counter = dut, spec, link, counter
         self.k_array, self.v_array = KeyArray(spec), ValueArray(spec)
         self.slot = 0
         self.counts: list[np.ndarray] = []
         self.queries: list[np.ndarray] = []
         self.rows: list[np.ndarray] = []
+        self.done_s: list[float] = []
+        self.failed = Event()
         self.fault: GaincellError | None = None
         self.q = np.zeros(spec.geometry.head_dim)
         self.phi_ps = self.row_ps = np.zeros(spec.geometry.window)
-        self._keys_written = self._values_written = 0
-        self._score_cycles = len(dut.q_levels) // spec.geometry.head_dim
-        # What the two K capacitors of each column hold: the score and the query it came from.
-        self._held: list[Any] = [None, None]
+        self._keys = self._values = 0  # written so far
+        self._held: list[Score | None] = [None, None]
+        self._scores = ReportReader(dut, dut.score_report, flags=2)
+        self._activations = ReportReader(dut, dut.activate_report, flags=19)
 
     def start(self) -> None:
-        """Run beside the simulation until its end, or until a fault that `fault` then holds."""
-        for work in (self._write_keys(), self._write_values(), self._score(), self._activate()):
+        """Run beside the simulation until its end, or until a fault."""
+        self.done_s.append(time.perf_counter())
+        for work in (self._score(), self._activate()):
             cocotb.start_soon(self._guarded(work))
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except GaincellError as error:
-            self.fault = error
-
-    def _write(self, array: GainCellArray, token: int) -> None:
-        bits = self.spec.levels.kv_max.bit_length()
-        codes = unpack_lanes(int(self._dut.write_code.value), self.spec.geometry.head_dim, bits)
-        self.slot = int(self._dut.write_slot.value)
-        array.write(self.slot, codes, token)
-
-    async def _write_keys(self) -> None:
-        strobe = FallingEdge(self._dut.strobe_k)
-        while True:
-            await strobe
-            self._write(self.k_array, self._keys_written)
-            self._keys_written += 1
-
-    async def _write_values(self) -> None:
-        strobe = FallingEdge(self._dut.strobe_v)
-        while True:
-            await strobe
-            self._write(self.v_array, self._values_written)
-            self._values_written += 1
-
-    async def _score(self) -> None:
-        dut, dim, cycles = self._dut, self.spec.geometry.head_dim, self._score_cycles
-        end = FallingEdge(dut.score)
-        while True:
-            await end
-            if not int(dut.score_clean.value):
-                raise GaincellError(f"query {len(self.counts)}: K capacitor not discharged before")
-            levels = to_bits(int(dut.q_levels.value), cycles * dim)
-            q = levels.reshape(cycles, dim).sum(0, dtype=np.float64)
-            score = self.charge(q)
-            phi_ps = charge_to_pulse(self.spec, score)
-            bank = int(dut.scored_bank.value)
-            self._held[bank] = q, score, phi_ps
-            self._link.send_phi(bank, phi_ps)
+            self.fault = self.fault or error
+            self.failed.set()
 
     def charge(self, q: np.ndarray) -> np.ndarray:
         """Charge of the K columns after query pulses of `q` [d] cycles: [slot]."""
-        return self.k_array.charge(q, self._keys_written - 1)
+        return self.k_array.charge(q, self._keys - 1)
 
-    async def _activate(self) -> None:
-        dut = self._dut
-        end = FallingEdge(dut.activate)
+    async def _score(self) -> None:
+        end = FallingEdge(self._dut.score)
         while True:
             await end
-            if not int(dut.activate_clean.value):
+            report = self._scores.read()
+            clean, bank = report.flags & 1, report.flags >> 1
+            if not clean:
+                raise GaincellError(f"query {len(self.counts)}: K capacitor not discharged before")
+            self._keys = follow_writes(self.k_array, self._keys, report, "key")
+            q = self._levels(report).sum(0, dtype=np.float64)
+            charge = self.charge(q)
+            phi_ps = charge_to_pulse(self.spec, charge)
+            self._held[bank] = Score(q, charge, phi_ps)
+            self._link.send_phi(bank, phi_ps)
+
+    def _levels(self, report: Report) -> np.ndarray:
+        """Levels of the word lines [cycle, d], the latest cycle first."""
+        return report.recorded.reshape(-1, self.spec.geometry.head_dim)
+
+    async def _activate(self) -> None:
+        spec, end = self.spec, FallingEdge(self._dut.activate)
+        while True:
+            await end
+            report = self._activations.read()
+            clean, bank, cut, cycles = (report.flags >> i for i in range(4))
+            if not clean & 1:
                 raise GaincellError(f"query {len(self.counts)}: V capacitor not discharged before")
-            bank = int(dut.activated_bank.value)
-            if self._held[bank] is None:
+            held, self._held[bank & 1] = self._held[bank & 1], None
+            if held is None:
                 raise GaincellError(f"query {len(self.counts)}: its K capacitor holds no score")
-            self.q, self.score, self.phi_ps = self._held[bank]
-            self._held[bank] = None
-            self.row_ps = await self._link.receive_rows(self.phi_ps)
-            charge = self.v_array.charge(self.row_ps, self._values_written - 1)
-            self.width_ps = signed_charge_to_pulse(self.spec, charge)
-            counts = count_pulses(self.spec, self.width_ps)
-            self._link.send_outputs(bank, self.width_ps, counts)
-            self.counts.append(counts.astype(np.int8))
-            self.queries.append(self.q.astype(np.uint8))
-            self.rows.append(self.row_ps.astype(np.uint32))
+            self._follow_values(report)
+            self.q, self.score, self.phi_ps = held
+            self.row_ps = await self._link.receive_rows(
+                self.phi_ps, report.recorded, bool(cut & 1), cycles
+            )
+            charge = self.v_array.charge(self.row_ps, self._values - 1)
+            self.width_ps = signed_charge_to_pulse(spec, charge)
+            counts = count_pulses(spec, self.width_ps)
+            self._link.send_outputs(bank & 1, self.width_ps, counts)
+            self._keep(counts)
+
+    def _follow_values(self, report: Report) -> None:
+        self._values = follow_writes(self.v_array, self._values, report, "value")
+        self.slot = report.slot
+
+    def _keep(self, counts: np.ndarray) -> None:
+        self.counts.append(counts.astype(np.int8))
+        self.queries.append(self.q.astype(np.uint8))
+        self.rows.append(self.row_ps.astype(np.uint32))
+        self.done_s.append(time.perf_counter())
+        if self._counter:
+            self._counter.tokens = len(self.counts)
 
     async def trace_waves(self, slot: int = 0, cell: int = 0) -> None:
         """Show one V cell's voltage, one K column's charge and one phi width in the waveform."""
-        dut, dim = self._dut, self.spec.geometry.head_dim
+        dut = self._dut
         next_cycle = RisingEdge(dut.clk)
         cycles = 0
         while True:
             await next_cycle
             await ReadWrite()
-            token = max(self._values_written - 1, 0)
+            self._follow_values(self._activations.read())
+            token = max(self._values - 1, 0)
             dut.v_stored.value = float(self.v_array.v_stored(slot, token)[cell])
             dut.phi_width_ps.value = float(self.row_ps[slot])
             if int(dut.reset_k.value):
                 cycles, dut.integrator_charge.value = 0, 0.0
             elif int(dut.score.value) or cycles:
-                q = to_bits(int(dut.q_levels.value), len(dut.q_levels)).reshape(-1, dim)[:cycles]
-                charge = self.charge(q.sum(0, dtype=np.float64))[slot]
+                q = self._levels(self._scores.read())[:cycles].sum(0, dtype=np.float64)
+                charge = self.charge(q)[slot]
                 dut.integrator_charge.value = float(charge / self.spec.levels.q_max)
                 cycles = cycles + 1 if int(dut.score.value) else 0

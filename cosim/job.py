@@ -1,7 +1,9 @@
 """What a co-simulation is asked to do and what it found, as files between two processes."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,23 @@ class Job:
     def tokens(self) -> int:
         return len(self.q)
 
+    @property
+    def sequences(self) -> list[range]:
+        """Tokens of each sequence; the first token starts one, with or without flush."""
+        starts = np.flatnonzero((self.flush == 1) & (self.query_only == 0)).tolist()
+        starts = [0, *(start for start in starts if start), self.tokens]
+        return [range(a, b) for a, b in pairwise(starts)]
+
+    def take(self, tokens: Sequence[int] | np.ndarray) -> "Job":
+        """The job of some of the tokens, in the order given."""
+        return replace(self, **{k: v[tokens] for k, v in _arrays(self).items()})
+
+    @classmethod
+    def join(cls, jobs: "Sequence[Job]") -> "Job":
+        """One job after the other, with the options of the first; each must start with a flush."""
+        names = _arrays(jobs[0])
+        return replace(jobs[0], **{n: np.concatenate([getattr(j, n) for j in jobs]) for n in names})
+
     def check(self, spec: HardwareSpec) -> None:
         """Raise `CodeError` for shapes or codes that the head cannot take."""
         shape = (self.tokens, spec.geometry.head_dim)
@@ -73,8 +92,7 @@ class Job:
 
     def save(self, path: Path) -> None:
         options = {k: v for k, v in asdict(self).items() if not isinstance(v, np.ndarray)}
-        arrays = {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
-        save_tensors(path, arrays, {"options": json.dumps(options)})
+        save_tensors(path, _arrays(self), {"options": json.dumps(options)})
 
     @classmethod
     def load(cls, path: Path) -> "Job":
@@ -89,8 +107,9 @@ class Outcome:
     out: [token, d] output codes. counts: [token, sub-tile, d] signed counts that the converters
     sent. queries: [token, d] query codes measured on the word lines. rows: [token, slot] widths in
     ps of the activation pulses that reached the V rows. accepted, finished: [token] clock cycle of
-    the edge that accepted the token and of the one that made its result valid.
-    trace: the last token's analog quantities, by name. wall_s: seconds spent simulating.
+    the edge that accepted the token and of the one that made its result valid, counted since the
+    simulator that the token ran in was started. wall_s: [token] seconds spent on it.
+    trace: the last token's analog quantities, by name.
     """
 
     out: np.ndarray
@@ -99,7 +118,7 @@ class Outcome:
     rows: np.ndarray
     accepted: np.ndarray
     finished: np.ndarray
-    wall_s: float
+    wall_s: np.ndarray
     trace: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -107,16 +126,38 @@ class Outcome:
         """Cycles from accepting each token to its valid result."""
         return self.finished - self.accepted
 
+    def take(self, tokens: Sequence[int] | np.ndarray) -> "Outcome":
+        """What happened to some of the tokens, in the order given."""
+        return replace(self, **{k: v[tokens] for k, v in _arrays(self).items()})
+
+    @classmethod
+    def merge(cls, parts: "Sequence[tuple[np.ndarray, Outcome]]") -> "Outcome":
+        """Outcomes of disjoint sets of tokens, each with the places of its tokens in the whole.
+
+        The trace is that of the last token of all.
+        """
+        places, outcomes = zip(*parts, strict=True)
+        order = np.argsort(np.concatenate(places))
+        last = max(parts, key=lambda part: part[0].max())[1]
+        arrays = {
+            name: np.concatenate([getattr(outcome, name) for outcome in outcomes])[order]
+            for name in _arrays(last)
+        }
+        return cls(**arrays, trace=last.trace)
+
     def save(self, path: Path) -> None:
-        arrays = {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
         traces = {f"trace.{k}": np.asarray(v) for k, v in self.trace.items()}
-        save_tensors(path, arrays | traces, {"wall_s": repr(self.wall_s)})
+        save_tensors(path, _arrays(self) | traces, {})
 
     @classmethod
     def load(cls, path: Path) -> "Outcome":
-        arrays, metadata = load_tensors(path)
+        arrays, _ = load_tensors(path)
         trace = {k[6:]: arrays.pop(k) for k in list(arrays) if k.startswith("trace.")}
-        return cls(**arrays, trace=trace, wall_s=float(metadata["wall_s"]))
+        return cls(**arrays, trace=trace)
+
+
+def _arrays(record: Job | Outcome) -> dict[str, np.ndarray]:
+    return {k: v for k, v in vars(record).items() if isinstance(v, np.ndarray)}
 
 
 def save_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:

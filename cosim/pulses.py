@@ -7,7 +7,7 @@ from cocotb.triggers import Timer
 
 from analog_models.errors import GaincellError
 from analog_models.spec import HardwareSpec
-from cosim.packing import from_bits, planes, to_bits
+from cosim.packing import digits, planes, read_text, write_bits
 
 __all__ = ["ExactLink", "GateError", "PulseLink", "ReplayLink", "width_bits"]
 
@@ -23,8 +23,14 @@ class PulseLink(Protocol):
         """Prepare pulses of these widths [slot] on the K columns' converters."""
         ...
 
-    async def receive_rows(self, phi_ps: np.ndarray) -> np.ndarray:
-        """Widths of the pulses that reached the V rows in the phase that has just ended [slot]."""
+    async def receive_rows(
+        self, phi_ps: np.ndarray, seen: np.ndarray, cut: bool, open_cycles: int
+    ) -> np.ndarray:
+        """Widths of the pulses that reached the V rows in the phase that has just ended [slot].
+
+        phi_ps: widths in front of the gates. seen: [slot] whether a row was ever high. cut: whether
+        one of those was low while its pulse was high. open_cycles: length of the phase.
+        """
         ...
 
     def send_outputs(self, bank: int, width_ps: np.ndarray, counts: np.ndarray) -> None:
@@ -47,25 +53,26 @@ class ReplayLink:
     def __init__(self, dut: Any, spec: HardwareSpec) -> None:
         self._dut, self._spec = dut, spec
         self._bits = width_bits(spec)
+        outputs = spec.geometry.subtiles * spec.geometry.head_dim
+        self._outputs = np.zeros((self._bits + 1, outputs), dtype=np.bool_)
 
     def send_phi(self, bank: int, phi_ps: np.ndarray) -> None:
         cycles = np.ceil(phi_ps / self._spec.clock.t_clk_ps)
-        self._dut.replay.phi_cycles[bank].value = planes(cycles, self._bits)
+        write_bits(self._dut.phi_pulses[bank], planes(cycles, self._bits))
 
-    async def receive_rows(self, phi_ps: np.ndarray) -> np.ndarray:
-        slots = len(phi_ps)
-        lost_word = int(self._dut.replay.phi_lost.value)
-        seen = to_bits(int(self._dut.replay.row_seen.value), slots)
-        if lost_word:
-            cut = np.flatnonzero(seen & to_bits(lost_word, slots))
-            if len(cut):
-                raise GateError(f"the gate of slot {cut[0]} moved during its activation pulse")
-        open_ps = int(self._dut.activate_cycles.value) * self._spec.clock.t_clk_ps
-        return np.minimum(phi_ps, open_ps) * seen
+    async def receive_rows(
+        self, phi_ps: np.ndarray, seen: np.ndarray, cut: bool, open_cycles: int
+    ) -> np.ndarray:
+        if cut:
+            lost = digits(read_text(self._dut.phi_lost))
+            slot = np.flatnonzero(seen & lost)[0]
+            raise GateError(f"the gate of slot {slot} moved during its activation pulse")
+        return np.minimum(phi_ps, open_cycles * self._spec.clock.t_clk_ps) * seen
 
     def send_outputs(self, bank: int, width_ps: np.ndarray, counts: np.ndarray) -> None:
-        self._dut.replay.out_cycles[bank].value = planes(np.abs(counts).ravel(), self._bits)
-        self._dut.out_negative[bank].value = from_bits(width_ps < 0)
+        self._outputs[:-1] = planes(np.abs(counts).ravel(), self._bits)
+        self._outputs[-1] = (width_ps < 0).ravel()
+        write_bits(self._dut.out_pulses[bank], self._outputs)
 
 
 class ExactLink:
@@ -76,17 +83,21 @@ class ExactLink:
         self._phi = [dut.exact.phi_lane[i] for i in range(spec.geometry.window)]
         outputs = spec.geometry.subtiles * spec.geometry.head_dim
         self._out = [dut.exact.out_lane[i] for i in range(outputs)]
+        self._signs = np.zeros((width_bits(spec) + 1, outputs), dtype=np.bool_)
 
     def send_phi(self, bank: int, phi_ps: np.ndarray) -> None:
         for lane, width in zip(self._phi, phi_ps, strict=True):
             lane.width_ps[bank].value = int(width)
         self._dut.exact.charged[bank].value = 1
 
-    async def receive_rows(self, phi_ps: np.ndarray) -> np.ndarray:
+    async def receive_rows(
+        self, phi_ps: np.ndarray, seen: np.ndarray, cut: bool, open_cycles: int
+    ) -> np.ndarray:
         await Timer(1, "step")  # pulses that the gate cuts end together with the phase
         return np.array([int(lane.row_width_ps.value) for lane in self._phi], dtype=np.float64)
 
     def send_outputs(self, bank: int, width_ps: np.ndarray, counts: np.ndarray) -> None:
         for lane, width in zip(self._out, np.abs(width_ps).ravel(), strict=True):
             lane.width_ps[bank].value = int(width)
-        self._dut.out_negative[bank].value = from_bits(width_ps < 0)
+        self._signs[-1] = (width_ps < 0).ravel()
+        write_bits(self._dut.out_pulses[bank], self._signs)

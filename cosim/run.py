@@ -1,7 +1,6 @@
-"""A co-simulated stream with its comparison: what `sim`, `verify` and `bench` have in common."""
+"""A co-simulated stream with its comparison: what `sim` and `verify` have in common."""
 
-import shutil
-import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ from cosim.check import Mismatch, compare
 from cosim.golden import Stream
 from cosim.job import Job, Outcome
 from cosim.rates import signal_rates
-from cosim.runner import SIMULATOR, simulate
+from cosim.runner import build
+from cosim.simulator import Simulator
+from cosim.workers import run_jobs
 
-__all__ = ["Run", "describe", "replay"]
+__all__ = ["Replay", "Run", "replay"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,14 @@ class Run:
 
     @property
     def cycles_between_tokens(self) -> float | None:
-        """Median of the cycles between two accepted tokens; None for a single token."""
-        if self.job.tokens < 2:
-            return None
-        return float(np.median(np.diff(self.outcome.accepted)))
+        """Median of the cycles between two accepted tokens of a sequence; None without such."""
+        between = np.diff(self.outcome.accepted)[self.job.flush[1:] == 0]
+        return float(np.median(between)) if len(between) else None
+
+    @property
+    def head_tokens_per_second(self) -> float:
+        """Of one worker."""
+        return self.job.tokens / float(self.outcome.wall_s.sum())
 
     def result(self) -> dict[str, Any]:
         """What a result file says of this run."""
@@ -54,7 +59,7 @@ class Run:
             "cycles_per_token": self.cycles_per_token,
             "cycles_per_token_range": [int(f(self.outcome.cycles)) for f in (np.min, np.max)],
             "cycles_between_tokens": self.cycles_between_tokens,
-            "head_tokens_per_second": self.job.tokens / self.outcome.wall_s,
+            "head_tokens_per_second_of_a_worker": self.head_tokens_per_second,
             "max_gap_cycles": self.job.max_gap,
             "max_stall_cycles": self.job.max_stall,
             "rates": {
@@ -63,38 +68,71 @@ class Run:
         }
 
 
+@dataclass(frozen=True)
+class Replay:
+    """Golden streams that were replayed together.
+
+    wall_s: seconds that the slowest of the workers spent simulating.
+    """
+
+    spec: HardwareSpec
+    simulator: Simulator
+    workers: int
+    runs: list[Run]
+    wall_s: float
+
+    @property
+    def head_tokens(self) -> int:
+        return sum(run.job.tokens for run in self.runs)
+
+    @property
+    def mismatches(self) -> int:
+        return sum(run.mismatches for run in self.runs)
+
+    def result(self) -> dict[str, Any]:
+        """What a result file says of all runs together."""
+        cycles = np.concatenate([run.outcome.cycles for run in self.runs])
+        return {
+            "spec": self.spec.name,
+            "spec_hash": self.spec.hash,
+            "head_tokens": self.head_tokens,
+            "mismatches": self.mismatches,
+            "cycles_per_token": float(np.median(cycles)),
+            "head_tokens_per_second": self.head_tokens / self.wall_s,
+            "simulator": f"{self.simulator.name} {self.simulator.version()}",
+            "workers": self.workers,
+            "seed": self.runs[0].job.seed,
+            "runs": [run.result() for run in self.runs],
+            **provenance(("amaranth", "cocotb", "numpy", "safetensors")),
+        }
+
+    def print_mismatches(self) -> None:
+        """Print where each run first went wrong, if it did."""
+        for run in self.runs:
+            if run.first:
+                print(f"MISMATCH in {run.name}, {run.schedule}: {run.first}")
+
+
 def replay(
-    spec: HardwareSpec, stream: Stream, schedule: str, build_root: Path, **options: Any
-) -> Run:
-    """Co-simulate a golden stream on the full head and compare every output code."""
-    job = stream.job(spec, schedule, **options)
-    outcome = simulate(spec, job, build_root=build_root, label=stream.name)
-    mismatches, first = compare(spec, job, stream.heads, stream.out, outcome)
-    rates = signal_rates(spec, job, outcome)
-    return Run(stream.name, schedule, job, outcome, mismatches, first, rates)
+    spec: HardwareSpec,
+    streams: Sequence[Stream],
+    schedules: Sequence[str],
+    simulator: str,
+    workers: int,
+    build_root: Path,
+    **options: Any,
+) -> Replay:
+    """Co-simulate golden streams in each of the schedules and compare every output code.
 
-
-def describe(spec: HardwareSpec, runs: list[Run]) -> dict[str, Any]:
-    """What a result file says of several runs together."""
-    tokens = sum(run.job.tokens for run in runs)
-    cycles = np.concatenate([run.outcome.cycles for run in runs])
-    return {
-        "spec": spec.name,
-        "spec_hash": spec.hash,
-        "head_tokens": tokens,
-        "mismatches": sum(run.mismatches for run in runs),
-        "cycles_per_token": float(np.median(cycles)),
-        "head_tokens_per_second": tokens / sum(run.outcome.wall_s for run in runs),
-        "simulator": f"{SIMULATOR} {_simulator_version()}",
-        "runs": [run.result() for run in runs],
-        **provenance(("amaranth", "cocotb", "numpy", "safetensors")),
-    }
-
-
-def _simulator_version() -> str:
-    program = shutil.which("iverilog")
-    if program is None:
-        return "unknown"
-    output = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout
-    words = output.split()
-    return words[3] if len(words) > 3 else "unknown"
+    options: those of `Job`, for all streams. Raises what `Build.run` raises.
+    """
+    chosen = [(name, stream) for name in schedules for stream in streams]
+    jobs = [stream.job(spec, name, **options) for name, stream in chosen]
+    compiled = build(spec, simulator, build_root, say=True)
+    outcomes, wall_s = run_jobs(compiled, jobs, workers, label=f"{simulator} x {workers}")
+    runs = []
+    for (schedule, stream), job, outcome in zip(chosen, jobs, outcomes, strict=True):
+        mismatches, first = compare(spec, job, stream.heads, stream.out, outcome)
+        rates = signal_rates(spec, job, outcome)
+        runs.append(Run(stream.name, schedule, job, outcome, mismatches, first, rates))
+    return Replay(spec, compiled.simulator, workers, runs, wall_s)

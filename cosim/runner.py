@@ -1,62 +1,175 @@
-"""Builds and runs a co-simulation: the one place that knows about the simulator.
+"""Builds and runs co-simulations: Verilog and compiled simulators are kept between runs.
 
 `simulate` serves the commands and the tests alike.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cocotb_tools.runner import get_runner
-
 import hdl
-from analog_models.errors import GaincellError, ToolError
+from analog_models.errors import GaincellError
 from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec
+from cosim.icarus import Icarus
 from cosim.job import Job, Outcome
 from cosim.pulses import width_bits
+from cosim.simulator import TESTBENCH, Simulator
+from cosim.tokens import write_streams
+from cosim.verilator import Verilator
 from hdl.verilog import TOP, emit
 
-__all__ = ["SIMULATOR", "simulate"]
+__all__ = ["BUILD_ROOT", "DEFAULT_SIMULATOR", "SIMULATORS", "Build", "build", "simulate"]
 
-SIMULATOR = "icarus"
-TESTBENCH = Path(__file__).with_name("testbench.v")
+SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
+DEFAULT_SIMULATOR = "icarus"
 BUILD_ROOT = Path("build")
+SOURCE = Path(__file__).with_name(f"{TESTBENCH}.v")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A compiled co-simulation, to be run as often as needed, also at the same time.
+
+    folder: what the simulator compiled. contract: the port contract's file.
+    """
+
+    spec: HardwareSpec
+    simulator: Simulator
+    folder: Path
+    contract: Path
+
+    def run(self, job: Job, waves: Path | None = None, progress: Path | None = None) -> Outcome:
+        """Feed `job` to the head, coupled to the analog model.
+
+        waves: the waveform file to write. progress: a file in which a `progress.Counter`
+        tells how many tokens are finished. Raises `GaincellError` if the simulation finds a fault
+        of the RTL.
+        """
+        with tempfile.TemporaryDirectory(prefix="job-", dir=self.folder) as name:
+            folder = Path(name)
+            write_json(folder / "spec.json", self.spec.to_tree())
+            job.save(folder / "job.safetensors")
+            write_streams(folder, job, read_json(self.contract))
+            environment = {
+                "GAINCELL_JOB": str(folder),
+                "GAINCELL_CONTRACT": str(self.contract),
+                "GAINCELL_PROGRESS": str(progress.resolve()) if progress else "",
+                "OPENBLAS_NUM_THREADS": "1",  # two workers have better use for a second core
+                "PYTHONPATH": os.pathsep.join(_import_path()),
+            }
+            try:
+                self.simulator.run(self.folder, folder, "cosim.replay", environment, waves)
+            except (RuntimeError, SystemExit) as error:
+                raise self._early_end(folder) from error
+            if (folder / "error.json").exists():
+                raise GaincellError(read_json(folder / "error.json")["error"])
+            if not (folder / "outcome.safetensors").exists():
+                raise self._early_end(folder)
+            return Outcome.load(folder / "outcome.safetensors")
+
+    def _early_end(self, folder: Path) -> GaincellError:
+        """Keep the simulator's output and name it."""
+        log = self.folder / "simulator.log"
+        (folder / log.name).replace(log)
+        return GaincellError(f"the simulation ended early: see {log}")
 
 
 def simulate(
     spec: HardwareSpec,
     job: Job,
     *,
+    simulator: str = DEFAULT_SIMULATOR,
     build_root: Path = BUILD_ROOT,
-    label: str = "",
     waves: Path | None = None,
 ) -> Outcome:
     """Feed `job` to one head of `spec` in the simulator, coupled to the analog model.
 
-    build_root: where Verilog and compiled simulations are kept between runs. label: names the run
-    in its progress lines; none are shown if empty. waves: the FST file to write. Raises `CodeError`
-    for a job that does not fit, `ToolError` without a simulator, `GaincellError` if the simulation
-    finds a fault of the RTL's protocol.
+    build_root: where Verilog and compiled simulations are kept between runs. waves: the waveform
+    file to write. Raises `CodeError` for a job that does not fit, `ToolError` without a simulator,
+    `GaincellError` if the simulation finds a fault of the RTL.
     """
     job.check(spec)
-    _need_simulator()
-    verilog_dir = build_root / "verilog" / _identity(spec.hash, *_sources_of_rtl())
-    if label and not verilog_dir.exists():
-        print(
-            "writing the Verilog and compiling it (about 15 s, once)", file=sys.stderr, flush=True
-        )
-    contract = _verilog(spec, verilog_dir)
-    parameters = _parameters(spec, contract, job.exact)
-    sim_dir = _build(verilog_dir, contract, parameters, waves is not None, build_root)
-    with tempfile.TemporaryDirectory(prefix="job-", dir=sim_dir) as folder:
-        return _run(spec, job, verilog_dir, sim_dir, Path(folder), label, waves)
+    compiled = build(spec, simulator, build_root, exact=job.exact, waves=waves is not None)
+    return compiled.run(job, waves)
+
+
+def build(
+    spec: HardwareSpec,
+    simulator: str = DEFAULT_SIMULATOR,
+    build_root: Path = BUILD_ROOT,
+    *,
+    exact: bool = False,
+    waves: bool = False,
+    say: bool = False,
+) -> Build:
+    """Write the Verilog and compile it, unless the same has been done before.
+
+    Processes that need the same build at the same time wait for the first of them. say: tell on
+    stderr what is made and how long it took. Raises `ToolError` without a simulator.
+    """
+    chosen = SIMULATORS[simulator]
+    chosen.check()
+    verilog = build_root / "verilog" / _identity(spec.hash, *_sources_of_rtl())
+    with _made_once(verilog, "the Verilog of the head (about 5 s)" if say else ""):
+        path = verilog / f"{TOP}.json"
+        contract = read_json(path) if path.exists() else emit(spec, verilog)
+    parameters = _parameters(spec, contract, exact)
+    identity = _identity(
+        contract["sha256"],
+        SOURCE.read_text(),
+        Path(sys.modules[type(chosen).__module__].__file__ or "").read_text(),
+        chosen.version(),
+        parameters,
+        waves,
+    )
+    folder = (build_root / simulator / identity).resolve()
+    what = f"the simulation with {chosen.title} (about {chosen.compile_s} s, once)"
+    with _made_once(folder, what if say else "") as missing:
+        if missing:
+            sources = [verilog.resolve() / f"{TOP}.v", SOURCE]
+            chosen.compile(sources, parameters, folder, waves)
+    return Build(spec, chosen, folder, path.resolve())
+
+
+@contextmanager
+def _made_once(folder: Path, what: str) -> Iterator[bool]:
+    """Whether `folder` has yet to be made, by the caller and by no other process meanwhile.
+
+    An interrupted or failed attempt is wiped by the next. what: said on stderr while it is made.
+    """
+    done = folder / "made.json"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists():
+            yield False
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if what:
+            print(f"compiling {what} ...", end=" ", file=sys.stderr, flush=True)
+        start = time.perf_counter()
+        try:
+            yield True
+        except BaseException:
+            print("failed" if what else "", end="\n" if what else "", file=sys.stderr)
+            raise
+        took = time.perf_counter() - start
+        write_json(done, {"seconds": round(took, 1)})
+        if what:
+            print(f"done in {took:.0f} s", file=sys.stderr, flush=True)
 
 
 def _identity(*parts: Any) -> str:
@@ -66,17 +179,6 @@ def _identity(*parts: Any) -> str:
 def _sources_of_rtl() -> list[str]:
     sources = sorted(Path(hdl.__file__).parent.glob("*.py"))
     return [version("amaranth"), *(source.read_text() for source in sources)]
-
-
-def _verilog(spec: HardwareSpec, folder: Path) -> dict[str, Any]:
-    """The contract of the Verilog in `folder`, written there unless it is already."""
-    contract = folder / f"{TOP}.json"
-    return read_json(contract) if contract.exists() else emit(spec, folder)
-
-
-def _need_simulator() -> None:
-    if not (shutil.which("iverilog") and shutil.which("vvp")):
-        raise ToolError("Icarus Verilog (iverilog, vvp) is not on PATH: `make sim` installs it")
 
 
 def _parameters(spec: HardwareSpec, contract: dict[str, Any], exact: bool) -> dict[str, int]:
@@ -96,82 +198,6 @@ def _parameters(spec: HardwareSpec, contract: dict[str, Any], exact: bool) -> di
         "WIDTH_BITS": width_bits(spec),
         "EXACT": int(exact),
     }
-
-
-def _build(
-    verilog_dir: Path,
-    contract: dict[str, Any],
-    parameters: dict[str, int],
-    waves: bool,
-    build_root: Path,
-) -> Path:
-    """Compile, unless the same sources with the same parameters have been; return its folder."""
-    identity = _identity(contract["sha256"], TESTBENCH.read_text(), parameters, waves)
-    sim_dir = (build_root / SIMULATOR / identity).resolve()
-    done = sim_dir / "built.json"
-    if not done.exists():
-        try:
-            get_runner(SIMULATOR).build(
-                sources=[verilog_dir / f"{TOP}.v", TESTBENCH],
-                hdl_toplevel="testbench",
-                parameters=parameters,
-                build_dir=sim_dir,
-                build_args=["-g2012"],
-                timescale=("1ps", "1ps"),
-                waves=waves,
-                always=True,
-                log_file=sim_dir / "build.log",
-            )
-        except RuntimeError as error:
-            raise ToolError(f"iverilog failed: see {sim_dir / 'build.log'}") from error
-        write_json(done, {"parameters": parameters})
-    return sim_dir
-
-
-def _run(
-    spec: HardwareSpec,
-    job: Job,
-    verilog_dir: Path,
-    sim_dir: Path,
-    folder: Path,
-    label: str,
-    waves: Path | None,
-) -> Outcome:
-    write_json(folder / "spec.json", spec.to_tree())
-    job.save(folder / "job.safetensors")
-    contract = (verilog_dir / f"{TOP}.json").resolve()
-    log_level = os.environ.get("COCOTB_LOG_LEVEL", "ERROR")
-    runner = get_runner(SIMULATOR)
-    try:
-        runner.test(
-            test_module="cosim.replay",
-            hdl_toplevel_lang="verilog",
-            hdl_toplevel="testbench",
-            build_dir=sim_dir,
-            test_dir=folder,
-            results_xml=str(folder / "results.xml"),
-            seed=job.seed,
-            timescale=("1ps", "1ps"),
-            waves=waves is not None,
-            test_args=["-n"],  # an interrupt ends vvp instead of starting its console
-            plusargs=[f"+dumpfile_path={waves.resolve()}"] if waves else [],
-            extra_env={
-                "GAINCELL_JOB": str(folder),
-                "GAINCELL_CONTRACT": str(contract),
-                "GAINCELL_LABEL": label,
-                "COCOTB_LOG_LEVEL": log_level,
-                "GPI_LOG_LEVEL": log_level,
-                "OPENBLAS_NUM_THREADS": "1",
-                "PYTHONPATH": os.pathsep.join(_import_path()),
-            },
-        )
-    except (RuntimeError, SystemExit) as error:
-        raise GaincellError(f"the simulator stopped: {error}") from error
-    if (folder / "error.json").exists():
-        raise GaincellError(read_json(folder / "error.json")["error"])
-    if not (folder / "outcome.safetensors").exists():
-        raise GaincellError("the simulation ended early: run with COCOTB_LOG_LEVEL=INFO to see why")
-    return Outcome.load(folder / "outcome.safetensors")
 
 
 def _import_path() -> list[str]:

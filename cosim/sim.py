@@ -1,6 +1,7 @@
 """Co-simulate the shipped language model's attention on real text and check every output code.
 
-    python -m cosim.sim [--schedule NAME] [--waves] [--stalls N] [--seed N]
+    python -m cosim.sim [--sim NAME] [--workers N] [--schedule NAME] [--waves]
+                        [--stalls N] [--seed N]
 
 Runs all heads of the model on a held-out passage, then one head without flush until its window has
 wrapped, each on the full-size Verilog coupled to the analog model.
@@ -12,11 +13,17 @@ from pathlib import Path
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.arguments import add_back_pressure, add_schedule, command_parser, natural
+from cosim.arguments import (
+    add_back_pressure,
+    add_schedule,
+    add_simulator,
+    command_parser,
+    natural,
+)
 from cosim.golden import Golden, load_golden
 from cosim.plots import plot_token
-from cosim.run import Run, describe, replay
-from cosim.runner import simulate
+from cosim.run import Replay, Run, replay
+from cosim.runner import build
 from cosim.table import table
 
 WAVE_TOKENS = 6
@@ -30,36 +37,34 @@ def main() -> int:
     schedule = args.schedule or next(iter(spec.schedules))
     options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
     streams = [golden.passage_stream(args.tokens), golden.wrap_stream(args.wrap_tokens)]
-    runs = [replay(spec, stream, schedule, args.build, **options) for stream in streams]
+    done = replay(spec, streams, [schedule], args.sim, args.workers, args.build, **options)
     folder = args.build / "sim"
-    result = describe(spec, runs) | {"schedule": schedule, "seed": args.seed}
-    write_json(folder / "run.json", result)
-    _print_report(runs, golden, args.tokens)
-    title = f"One token's life: the last of {runs[-1].name}, co-simulated, schedule {schedule}"
-    last = runs[-1]
+    write_json(folder / "run.json", done.result() | {"schedule": schedule})
+    _print_report(done, golden, args.tokens)
+    last = done.runs[-1]
+    title = f"One token's life: the last of {last.name}, co-simulated, schedule {schedule}"
     plot = plot_token(spec, schedule, last.job, last.outcome, title, folder / "token.png")
     print(f"plot:      {plot}")
     if args.waves:
-        print(f"waveforms: {_waves(spec, schedule, golden, folder / 'head.fst', args.build)}")
+        print(f"waveforms: {_waves(spec, schedule, golden, args)}")
     print(f"run:       {folder / 'run.json'}")
-    for run in runs:
-        if run.first:
-            print(f"MISMATCH in {run.name}: {run.first}")
-    return 1 if result["mismatches"] else 0
+    done.print_mismatches()
+    return 1 if done.mismatches else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = command_parser("sim", __doc__)
+    add_simulator(parser)
     add_schedule(parser, "the first")
     add_back_pressure(parser, stalls=0)
     add = parser.add_argument
     add("--tokens", type=natural(1), default=48, metavar="N", help="tokens of the passage (48)")
     add("--wrap-tokens", type=natural(1), default=1152, metavar="N", help="of the wrap (1152)")
-    add("--waves", action="store_true", help="also write waveforms (FST) of a few tokens")
+    add("--waves", action="store_true", help="also write waveforms of a few tokens")
     return parser.parse_args()
 
 
-def _print_report(runs: list[Run], golden: Golden, tokens: int) -> None:
+def _print_report(done: Replay, golden: Golden, tokens: int) -> None:
     header = ["run", "head-tokens", "mismatches", "cycles/token", "between tokens", "tokens/s"]
     rows = [
         [
@@ -68,11 +73,23 @@ def _print_report(runs: list[Run], golden: Golden, tokens: int) -> None:
             run.mismatches,
             f"{run.cycles_per_token:g}",
             "-" if run.cycles_between_tokens is None else f"{run.cycles_between_tokens:g}",
-            f"{run.job.tokens / run.outcome.wall_s:.0f}",
+            f"{run.head_tokens_per_second:.0f}",
         ]
-        for run in runs
+        for run in done.runs
     ]
-    print("\n" + table(header, rows) + "\n")
+    print("\n" + table(header, rows))
+    simulator = f"{done.simulator.title} {done.simulator.version()}"
+    at_once = f"{done.workers} at once" if done.workers > 1 else "one at a time"
+    rate = done.head_tokens / done.wall_s
+    print(f"{done.head_tokens} head-tokens in {simulator}, {at_once}: {rate:.0f} per second\n")
+    _print_rates(done.runs)
+    print(f"text of the passage ({golden.manifest.get('source', 'unknown source')}):")
+    print(f"  {_one_line(golden.text[:tokens])}")
+    print("what the model predicts after each of its tokens, its attention as computed here:")
+    print(f"  {_one_line(golden.predicted[:tokens])}\n")
+
+
+def _print_rates(runs: list[Run]) -> None:
     kinds = [run.name.partition(":")[0] for run in runs]
     header = ["signal", *(f"{kind}: {end}" for kind in kinds for end in ("lowest", "highest"))]
     rows = [
@@ -81,21 +98,19 @@ def _print_report(runs: list[Run], golden: Golden, tokens: int) -> None:
     ]
     print("share of values at the ends of their range:")
     print(table(header, rows) + "\n")
-    print(f"text of the passage ({golden.manifest.get('source', 'unknown source')}):")
-    print(f"  {_one_line(golden.text[:tokens])}")
-    print("what the model predicts after each of its tokens, its attention as computed here:")
-    print(f"  {_one_line(golden.predicted[:tokens])}\n")
 
 
 def _one_line(strings: list[str]) -> str:
     return "".join(strings).replace("\n", "⏎")
 
 
-def _waves(spec: HardwareSpec, schedule: str, golden: Golden, path: Path, build_root: Path) -> Path:
+def _waves(spec: HardwareSpec, schedule: str, golden: Golden, args: argparse.Namespace) -> Path:
     """Waveforms of the first tokens of the wrapping head, with analog traces."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     job = golden.wrap_stream(WAVE_TOKENS).job(spec, schedule, waves=True)
-    simulate(spec, job, build_root=build_root, label="waveforms", waves=path)
+    job.check(spec)
+    compiled = build(spec, args.sim, args.build, waves=True, say=True)
+    path = args.build / "sim" / f"head{compiled.simulator.waves}"
+    compiled.run(job, waves=path)
     return path
 
 

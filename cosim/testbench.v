@@ -1,7 +1,8 @@
 // Surroundings of one attention head: clock, stream ends, recorders of its pins, and sources that
-// replay the pulses which the analog model computed. The model writes `phi_*` when `score` falls
-// and `out_*` when `activate` falls, for the capacitor that was used; everything between happens
-// here, in simulated time.
+// replay the pulses which the analog model computed. The model acts twice a token: when `score`
+// falls it reads `score_report` and writes `phi_*`, when `activate` falls it reads
+// `activate_report` and writes `out_*`, for the capacitor that was used. Everything between happens
+// here, in simulated time; tokens and results travel in files.
 //
 // Two kinds of pulse source, by EXACT:
 //   0  all lanes in words, on clock edges: a phi pulse lasts its width rounded up to cycles, an
@@ -29,20 +30,90 @@ module testbench #(
   reg rst = 1;
   always #(T_CLK / 2) clk = ~clk;
 
-  // ---- token source: `token_valid` is set from outside and falls when the token is accepted
-  reg token_valid = 0;
-  reg [TOKEN_BITS-1:0] token_payload = 0;
-  reg [LENGTH_BITS-1:0] window_length = 0;
-  wire token_ready;
-  always @(posedge clk) if (token_valid && token_ready) token_valid <= 0;
+  integer cycle = 0;  // number of the latest clock edge
+  always @(posedge clk) cycle <= cycle + 1;
 
-  // ---- result sink: `result_ready` is set from outside
+  // ---- token source: offers what `tokens.txt` says, a line a token: cycles to wait before it is
+  //      offered, schedule, window length, payload
+  integer tokens_file, offers_file, gap;
+  reg [SCHEDULE_BITS-1:0] next_schedule, schedule = 0;
+  reg [LENGTH_BITS-1:0] next_length, window_length = 0;
+  reg [TOKEN_BITS-1:0] next_payload, token_payload = 0;
+  reg next_there, token_valid = 0;
+  wire token_ready;
+  initial begin
+    tokens_file = $fopen("tokens.txt", "r");
+    offers_file = $fopen("accepted.txt", "w");
+    next_there = read_token(0);
+  end
+  function read_token(input unused);
+    read_token = $fscanf(tokens_file, "%d %d %d %h\n", gap, next_schedule, next_length, next_payload) == 4;
+  endfunction
+  always @(posedge clk) begin
+    if (token_valid && token_ready) begin
+      $fdisplay(offers_file, "%0d", cycle);
+      token_valid <= 0;
+    end
+    if (!rst && next_there && (!token_valid || token_ready)) begin
+      if (gap > 0) gap = gap - 1;
+      else begin
+        schedule <= next_schedule;
+        window_length <= next_length;
+        token_payload <= next_payload;
+        token_valid <= 1;
+        next_there = read_token(0);
+      end
+    end
+  end
+
+  // ---- result sink: takes each result after as many cycles as `stalls.txt` says and writes it to
+  //      `results.txt`, with the cycle of the edge that made it valid
+  integer stalls_file, results_file, stall, waited = 0, found = 0, results = 0;
+  reg [RESULT_BITS-1:0] offered;
   reg result_ready = 0;
+  reg result_changed = 0;  // while it waited to be taken
+  reg finished = 0;
   wire result_valid;
   wire [RESULT_BITS-1:0] result_payload;
+  initial begin
+    stalls_file = $fopen("stalls.txt", "r");
+    results_file = $fopen("results.txt", "w");
+    read_stall;
+  end
+  task read_stall;
+    if ($fscanf(stalls_file, "%d\n", stall) != 1) stall = -1;  // that was the last one
+  endtask
+  always @(posedge clk) begin
+    if (result_valid) begin
+      if (waited == 0) found = cycle - 1;
+      else if (result_payload !== offered) result_changed <= 1;
+      offered = result_payload;
+      waited = waited + 1;
+      if (result_ready) begin
+        $fdisplay(results_file, "%0d %h", found, result_payload);
+        waited = 0;
+        results = results + 1;
+        read_stall;
+      end
+    end
+    result_ready <= stall == 0 || (stall > 0 && waited >= stall);
+    if (stall < 0 && !finished) begin
+      $fclose(results_file);
+      $fclose(offers_file);
+      finished <= 1;
+    end
+  end
+
+  // ---- watchdog: no result for `patience` cycles
+  integer patience = 0, idle = 0;
+  reg stuck = 0;
+  always @(posedge clk) begin
+    idle = rst || (result_valid && result_ready) ? 0 : idle + 1;
+    if (idle > patience && !finished) stuck <= 1;
+  end
+  wire ended = finished || result_changed || stuck;
 
   // ---- pins of the head
-  reg [SCHEDULE_BITS-1:0] schedule = 0;
   wire [CODE_BITS-1:0] write_code;
   wire [SLOT_BITS-1:0] write_slot;
   wire strobe_k, strobe_v, reset_k, reset_v, score, activate, convert;
@@ -78,21 +149,45 @@ module testbench #(
       .pins__phi(phi),
       .pins__row(row),
       .pins__out_pulse(out_pulse),
-      .pins__out_negative(out_negative[convert_bank])
+      .pins__out_negative(out_pulses[convert_bank][WIDTH_BITS*OUTPUTS+:OUTPUTS])
   );
 
-  // Signs of the charge on the two V capacitors of each column.
-  reg [OUTPUTS-1:0] out_negative[0:1];
+  // ---- pulses of the two capacitors of each column, written from outside as bit planes of widths
+  //      in cycles: bit b of lane i is phi_pulses[bank][b * WINDOW + i]; for the outputs a plane of
+  //      signs on top
+  reg [WIDTH_BITS*WINDOW-1:0] phi_pulses[0:1];
+  reg [(WIDTH_BITS+1)*OUTPUTS-1:0] out_pulses[0:1];
   initial begin
-    out_negative[0] = 0;
-    out_negative[1] = 0;
+    phi_pulses[0] = 0;
+    phi_pulses[1] = 0;
+    out_pulses[0] = 0;
+    out_pulses[1] = 0;
   end
 
-  // ---- recorders, in mid-cycle: the word lines in each cycle of `score`, the last one in the
-  //      lowest bits; for how many cycles `activate` was high; the capacitors that were used, and
-  //      whether each had been discharged since its last use
+  // ---- recorders, in mid-cycle: what the DACs wrote and how often (modulo 256); the word lines in
+  //      each cycle of `score`, the last one in the lowest bits; for how many cycles `activate` was
+  //      high; the capacitors that were used, and whether each was discharged since its last use
+  reg [CODE_BITS-1:0] k_code = 0, v_code = 0;
+  reg [SLOT_BITS-1:0] k_slot = 0, v_slot = 0;
+  reg [7:0] k_writes = 0, v_writes = 0;
+  reg k_strobed = 0, v_strobed = 0;  // in the cycle before
+  always @(negedge clk) begin
+    k_strobed <= strobe_k;
+    v_strobed <= strobe_v;
+    if (strobe_k) begin
+      k_code <= write_code;
+      k_slot <= write_slot;
+      k_writes <= k_writes + !k_strobed;
+    end
+    if (strobe_v) begin
+      v_code <= write_code;
+      v_slot <= write_slot;
+      v_writes <= v_writes + !v_strobed;
+    end
+  end
+
   reg [DIM*SCORE_CYCLES-1:0] q_levels = 0;
-  integer activate_cycles = 0;
+  reg [15:0] activate_cycles = 0;
   reg scored = 0, activated = 0;  // in the cycle before
   reg scored_bank = 0, activated_bank = 0;
   reg score_clean = 0, activate_clean = 0;
@@ -116,6 +211,24 @@ module testbench #(
     end
   end
 
+  // What the gates did to the pulses of one phase: lanes that passed, and lanes that were cut.
+  reg [WINDOW-1:0] row_seen = 0, phi_lost = 0;
+  always @(negedge clk)
+    if (activate) begin
+      row_seen <= activated ? row_seen | row : row;
+      phi_lost <= activated ? phi_lost | (phi & ~row) : phi & ~row;
+    end
+
+  // What Python reads when a phase has ended, in one word each (`reports.py`), because a read costs
+  // more than its bits: levels recorded on pins, the latest write, flags, and its number and slot.
+  wire [DIM*SCORE_CYCLES+CODE_BITS+SLOT_BITS+9:0] score_report = {
+    q_levels, k_code, scored_bank, score_clean, k_writes, k_slot
+  };
+  wire gate_moved = |(row_seen & phi_lost);
+  wire [WINDOW+CODE_BITS+SLOT_BITS+26:0] activate_report = {
+    row_seen, v_code, activate_cycles, gate_moved, activated_bank, activate_clean, v_writes, v_slot
+  };
+
   // ---- analog quantities, shown in the waveform: one V cell (V), one K column's integrator
   //      (charge), the activation pulse of one slot
   real v_stored = 0;
@@ -124,22 +237,9 @@ module testbench #(
 
   generate
     if (EXACT == 0) begin : replay
-      // Of the two capacitors of each column, bit planes of the widths in cycles: bit b of lane i
-      // is phi_cycles[bank][b * WINDOW + i].
-      reg [WIDTH_BITS*WINDOW-1:0] phi_cycles[0:1];
-      reg [WIDTH_BITS*OUTPUTS-1:0] out_cycles[0:1];
-      word_pulses #(WINDOW, WIDTH_BITS) phi_source (clk, activate, phi_cycles[activate_bank], phi);
+      word_pulses #(WINDOW, WIDTH_BITS) phi_source (clk, activate, phi_pulses[activate_bank], phi);
       word_pulses #(OUTPUTS, WIDTH_BITS) out_source (
-          clk, convert, out_cycles[convert_bank], out_pulse);
-
-      // What the gates did to the pulses of one phase: lanes that passed and lanes that were cut.
-      reg [WINDOW-1:0] row_seen = 0;
-      reg [WINDOW-1:0] phi_lost = 0;
-      always @(negedge clk)
-        if (activate) begin
-          row_seen <= activated ? row_seen | row : row;
-          phi_lost <= activated ? phi_lost | (phi & ~row) : phi & ~row;
-        end
+          clk, convert, out_pulses[convert_bank][WIDTH_BITS*OUTPUTS-1:0], out_pulse);
     end else begin : exact
       genvar i;
       reg [1:0] charged = 0;  // set from outside when the widths of a capacitor are written
@@ -187,19 +287,23 @@ module word_pulses #(
     input wire [BITS*LANES-1:0] cycles,
     output wire [LANES-1:0] pulse
 );
-  reg [BITS-1:0] step = 0;
-  reg [LANES-1:0] unfinished = 0;
-  reg [LANES-1:0] longer;
+  reg [BITS-1:0] step = 0;  // number of this cycle
+  reg [BITS-1:0] following;
+  reg [LANES-1:0] unfinished = 0;  // from cycle 1 on
+  reg [LANES-1:0] any, lasting;
   integer b;
   always @* begin
-    longer = {LANES{1'b0}};
-    for (b = 0; b < BITS; b = b + 1)
-      longer = longer | (step[b] ? ~cycles[b*LANES+:LANES] : cycles[b*LANES+:LANES]);
-    longer = longer & (step == 0 ? {LANES{1'b1}} : unfinished);
+    any = {LANES{1'b0}};
+    for (b = 0; b < BITS; b = b + 1) any = any | cycles[b*LANES+:LANES];
   end
-  always @(posedge clk) begin
-    step <= !run ? 0 : &step ? step : step + 1;
-    unfinished <= longer;
-  end
-  assign pulse = run ? longer : {LANES{1'b0}};
+  assign pulse = !run ? {LANES{1'b0}} : step == 0 ? any : unfinished;
+  always @(posedge clk)
+    if (run) begin
+      following = step + 1;
+      lasting = {LANES{1'b0}};  // lanes whose width does not end with this cycle
+      for (b = 0; b < BITS; b = b + 1)
+        lasting = lasting | (following[b] ? ~cycles[b*LANES+:LANES] : cycles[b*LANES+:LANES]);
+      unfinished <= pulse & lasting;
+      step <= &step ? step : following;
+    end else step <= 0;
 endmodule

@@ -1,6 +1,6 @@
 """Check the golden vectors, all of them, against the numpy model and against the RTL.
 
-    python -m cosim.verify [--schedule NAME] [--stalls N] [--seed N]
+    python -m cosim.verify [--sim NAME] [--workers N] [--schedule NAME] [--stalls N] [--seed N]
 
 The RTL runs in every schedule, under random back-pressure on both streams.
 """
@@ -12,10 +12,16 @@ import numpy as np
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.arguments import add_back_pressure, add_schedule, command_parser, natural
+from cosim.arguments import (
+    add_back_pressure,
+    add_schedule,
+    add_simulator,
+    command_parser,
+    natural,
+)
 from cosim.check import golden_traces
 from cosim.golden import Stream, load_golden
-from cosim.run import describe, replay
+from cosim.run import replay
 from cosim.table import table
 
 
@@ -28,19 +34,13 @@ def main() -> int:
     options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
     numpy_mismatches = [_numpy_mismatches(spec, stream) for stream in streams]
     schedules = [args.schedule] if args.schedule else [*spec.schedules]
-    runs = [
-        replay(spec, stream, schedule, args.build, **options)
-        for schedule in schedules
-        for stream in streams
-    ]
-    result = describe(spec, runs) | {"seed": args.seed, "numpy_mismatches": sum(numpy_mismatches)}
+    done = replay(spec, streams, schedules, args.sim, args.workers, args.build, **options)
+    result = done.result() | {"numpy_mismatches": sum(numpy_mismatches)}
     path = write_json(args.build / "verify" / "result.json", result)
     rows = [["numpy", s.name, len(s.q), n] for s, n in zip(streams, numpy_mismatches, strict=True)]
-    rows += [[f"RTL, {run.schedule}", run.name, run.job.tokens, run.mismatches] for run in runs]
+    rows += [[f"RTL, {r.schedule}", r.name, r.job.tokens, r.mismatches] for r in done.runs]
     print("\n" + table(["computed by", "golden vectors", "head-tokens", "mismatches"], rows))
-    for run in runs:
-        if run.first:
-            print(f"MISMATCH in {run.name}, {run.schedule}: {run.first}")
+    done.print_mismatches()
     print(f"result: {path}")
     return 1 if result["mismatches"] or result["numpy_mismatches"] else 0
 
@@ -53,6 +53,7 @@ def _numpy_mismatches(spec: HardwareSpec, stream: Stream) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = command_parser("verify", __doc__)
+    add_simulator(parser)
     add_schedule(parser, "all")
     add_back_pressure(parser, stalls=40)
     parser.add_argument("--tokens", type=natural(1), metavar="N", help="only N tokens of each head")

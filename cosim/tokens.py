@@ -1,0 +1,68 @@
+"""The token and the result stream of a job as the files that the testbench reads and writes."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analog_models.errors import GaincellError
+from cosim.job import Job
+from cosim.packing import lanes, pack_lanes, to_hex
+
+__all__ = ["read_accepted", "read_results", "write_streams"]
+
+
+def write_streams(folder: Path, job: Job, contract: dict[str, Any]) -> None:
+    """Write `tokens.txt` and `stalls.txt`, a line a token."""
+    columns = (_waits(job, job.max_gap, "gap"), job.schedule, job.window_length)
+    rows = zip(*columns, _payloads(job, contract), strict=False)
+    _write(folder / "tokens.txt", (" ".join(map(str, row)) for row in rows))
+    stalls = _waits(job, job.max_stall, "stall")
+    _write(folder / "stalls.txt", (str(next(stalls)) for _ in range(job.tokens)))
+
+
+def read_accepted(folder: Path) -> np.ndarray:
+    """Clock cycle in which each token was accepted, [token]."""
+    return np.array((folder / "accepted.txt").read_text().split(), dtype=np.int64)
+
+
+def read_results(folder: Path, contract: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Cycle of the edge that made each result valid, [token], and output codes, [token, d].
+
+    Raises `GaincellError` for a result with unknown bits.
+    """
+    field = contract["payloads"]["result__payload"]["out"]
+    width = field["lanes"] * field["bits"]
+    finished, out = [], []
+    for token, line in enumerate((folder / "results.txt").read_text().splitlines()):
+        cycle, payload = line.split()
+        finished.append(int(cycle))
+        try:
+            raw = bytes.fromhex(payload.zfill(-(-width // 8) * 2))
+        except ValueError as error:
+            raise GaincellError(f"token {token}: result {payload} has unknown bits") from error
+        bits = np.unpackbits(np.frombuffer(raw[::-1], np.uint8), count=width, bitorder="little")
+        out.append(lanes(bits, field["lanes"], field["signed"]))
+    return np.array(finished), np.array(out, dtype=np.int16)
+
+
+def _waits(job: Job, longest: int, salt: str) -> Iterator[int]:
+    """Random numbers of cycles to wait, half of them 0; all of them if `longest` is 0."""
+    rng = random.Random(f"{salt} {job.seed}")
+    while True:
+        yield rng.randint(0, longest) if longest and rng.random() < 0.5 else 0
+
+
+def _payloads(job: Job, contract: dict[str, Any]) -> Iterator[str]:
+    fields = contract["payloads"]["token__payload"]
+    parts = [
+        pack_lanes(getattr(job, name).reshape(job.tokens, -1), field["bits"])
+        for name, field in sorted(fields.items(), key=lambda item: item[1]["offset"])
+    ]
+    return map(to_hex, np.concatenate(parts, axis=1))
+
+
+def _write(path: Path, lines: Iterator[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,62 @@
+"""Verilator gives what Icarus gives, bit for bit and cycle for cycle."""
+
+import json
+
+import numpy as np
+import pytest
+import pywellen
+
+from analog_models.errors import ToolError
+from cosim.runner import SIMULATORS, simulate
+from cosim.verilator import Verilator
+from tests.cosim.conftest import expected_codes, random_job, small_spec
+from tests.cosim.test_commands import command
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed():
+    try:
+        SIMULATORS["verilator"].check()
+    except ToolError as error:
+        pytest.skip(str(error))
+
+
+def same(spec, job):
+    """Compare all that both simulators saw of a job; its output codes are those of numpy."""
+    icarus, verilator = (simulate(spec, job, simulator=name) for name in ("icarus", "verilator"))
+    for name in ("out", "counts", "queries", "rows", "accepted", "finished"):
+        assert np.array_equal(getattr(verilator, name), getattr(icarus, name)), name
+    for name, value in icarus.trace.items():
+        assert np.array_equal(verilator.trace[name], value), name
+    assert np.array_equal(icarus.out, expected_codes(spec, job))
+
+
+def test_both_simulators_see_the_same():
+    spec = small_spec()
+    same(spec, random_job(spec, 100, 1))
+    job = random_job(spec, 150, 2, 0.1, max_gap=40, max_stall=70)
+    job.schedule[:] = np.arange(150) // 20 % len(spec.schedules)
+    same(spec, job)
+
+
+@pytest.mark.slow
+def test_both_simulators_see_the_same_of_exact_pulses():
+    spec = small_spec(geometry__subtiles=1)
+    same(spec, random_job(spec, 40, 3, exact=True))
+
+
+@pytest.mark.slow
+def test_a_full_head_with_its_waveforms(tmp_path):
+    options = ("--sim", "verilator", "--tokens", 2, "--wrap-tokens", 6, "--waves")
+    done = command("sim", *options, "--build", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = json.loads((tmp_path / "sim" / "run.json").read_text())
+    assert run["simulator"].startswith("verilator 5.") and run["mismatches"] == 0
+    signals = {v.full_name for v in pywellen.Waveform(str(tmp_path / "sim/head.vcd")).all_vars()}
+    assert {"TOP.testbench.v_stored", "TOP.testbench.head.clk"} <= signals
+
+
+def test_a_missing_compiler_is_named(monkeypatch):
+    monkeypatch.setattr("cosim.verilator.shutil.which", lambda name: None)
+    with pytest.raises(ToolError, match="please install what Debian calls make and g\\+\\+"):
+        Verilator().check()
