@@ -169,7 +169,7 @@ def signed_charge_to_pulse(spec: HardwareSpec, charge: Array, ops: Ops = EXACT) 
     xp = array_namespace(charge)
     t_max = spec.converter.t_max_ps
     width = ops.snap(ops.clip(xp.abs(charge) / spec.converter.a_sat, 0.0, t_max), spec.grid.t_ps)
-    return xp.sign(charge) * width
+    return xp.where(charge < 0, -width, width)
 
 
 def count_pulses(spec: HardwareSpec, signed_width_ps: Array, ops: Ops = EXACT) -> Array:
@@ -181,7 +181,7 @@ def count_pulses(spec: HardwareSpec, signed_width_ps: Array, ops: Ops = EXACT) -
     xp = array_namespace(signed_width_ps)
     width = xp.abs(signed_width_ps) / spec.clock.t_clk_ps
     count = ops.clip(ops.quantise(width), 0.0, spec.levels.count_max)
-    return xp.sign(signed_width_ps) * count
+    return xp.where(signed_width_ps < 0, -count, count)
 
 
 def causal_attention(spec: HardwareSpec, q: Array, k: Array, v: Array, ops: Ops = EXACT) -> Array:
