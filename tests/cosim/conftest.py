@@ -8,6 +8,7 @@ import pytest
 from analog_models.spec import HardwareSpec, load_preset
 from cosim.check import golden_traces
 from cosim.job import Job
+from cosim.runner import BUILD_ROOT, SIMULATORS
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,13 @@ def random_job(spec: HardwareSpec, tokens: int, seed: int, flushes: float = 0.0,
 def expected_codes(spec: HardwareSpec, job: Job) -> np.ndarray:
     """Output codes [token, d] of the golden head in numpy."""
     return np.array([trace.out for trace in golden_traces(spec, job)])
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """A build folder that shares compiled simulations with the other tests."""
+    folder = tmp_path_factory.mktemp("build")
+    for kept in (*SIMULATORS, "verilog"):
+        (BUILD_ROOT / kept).mkdir(parents=True, exist_ok=True)
+        (folder / kept).symlink_to((BUILD_ROOT / kept).resolve())
+    return folder

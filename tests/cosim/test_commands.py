@@ -15,7 +15,6 @@ from safetensors.numpy import load_file, save_file
 
 from analog_models.head import GoldenHead
 from cosim.golden import GOLDEN, load_golden
-from cosim.runner import BUILD_ROOT
 
 
 def command(module, *arguments, **variables):
@@ -26,16 +25,6 @@ def command(module, *arguments, **variables):
         timeout=300,
         env=os.environ | variables,
     )
-
-
-@pytest.fixture(scope="module")
-def build(tmp_path_factory):
-    """A build folder that shares compiled simulations with the other tests."""
-    folder = tmp_path_factory.mktemp("build")
-    for kept in ("icarus", "verilog"):
-        (BUILD_ROOT / kept).mkdir(parents=True, exist_ok=True)
-        (folder / kept).symlink_to((BUILD_ROOT / kept).resolve())
-    return folder
 
 
 def altered_golden(folder, edit):
