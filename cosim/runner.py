@@ -35,7 +35,7 @@ __all__ = ["BUILD_ROOT", "DEFAULT_SIMULATOR", "SIMULATORS", "Build", "build", "s
 SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
 DEFAULT_SIMULATOR = "icarus"
 BUILD_ROOT = Path("build")
-SOURCE = Path(__file__).with_name(f"{TESTBENCH}.v")
+SOURCES = [Path(__file__).with_name(name) for name in (f"{TESTBENCH}.v", "array_side.v")]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def build(
     parameters = _parameters(spec, contract, exact)
     identity = _identity(
         contract["sha256"],
-        SOURCE.read_text(),
+        *(source.read_text() for source in SOURCES),
         Path(sys.modules[type(chosen).__module__].__file__ or "").read_text(),
         chosen.version(),
         parameters,
@@ -138,7 +138,7 @@ def build(
     what = f"the simulation with {chosen.title} (about {chosen.compile_s} s, once)"
     with _made_once(folder, what if say else "") as missing:
         if missing:
-            sources = [verilog.resolve() / f"{TOP}.v", SOURCE]
+            sources = [verilog.resolve() / f"{TOP}.v", *SOURCES]
             chosen.compile(sources, parameters, folder, waves)
     return Build(spec, chosen, folder, path.resolve())
 

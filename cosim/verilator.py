@@ -23,14 +23,17 @@ __all__ = ["Verilator"]
 
 # What Python reads and writes of the testbench: all else, and the head, is free to be optimised.
 # Every evaluation starts from what may have been written.
-READ = (
-    *("clk", "reset_k", "score", "activate", "write_code", "write_slot", "phi_lost"),
-    *("score_report", "activate_report", "ended", "stuck", "result_changed", "results"),
-)
-WRITTEN = (
-    *("rst", "patience", "phi_pulses", "out_pulses"),
-    *("v_stored", "integrator_charge", "phi_width_ps"),
-)
+READ = {
+    TESTBENCH: ("ended", "stuck", "result_changed", "results"),
+    "array_side": (
+        *("clk", "reset_k", "score", "activate", "write_code", "write_slot", "phi_lost"),
+        *("score_report", "activate_report"),
+    ),
+}
+WRITTEN = {
+    TESTBENCH: ("rst", "patience"),
+    "array_side": ("phi_pulses", "out_pulses", "v_stored", "integrator_charge", "phi_width_ps"),
+}
 # What a Verilator that was configured on this machine would have in its makefile.
 MAKE_VARIABLES = (
     "CFG_CXXFLAGS_STD=-std=gnu++20",
@@ -87,10 +90,12 @@ class Verilator(Simulator):
 
 def _visible(parameters: Mapping[str, int]) -> str:
     """A control file that opens variables of the testbench to Python; for exact pulses all."""
-    modes = {"rw": ("*",)} if parameters["EXACT"] else {"rd": READ, "rw": WRITTEN}
+    everything = {module: ("*",) for module in READ}
+    modes = {"rw": everything} if parameters["EXACT"] else {"rd": READ, "rw": WRITTEN}
     lines = [
-        f'public_flat_{mode} -module "{TESTBENCH}" -var "{name}"'
-        for mode, names in modes.items()
+        f'public_flat_{mode} -module "{module}" -var "{name}"'
+        for mode, modules in modes.items()
+        for module, names in modules.items()
         for name in names
     ]
     return "\n".join(["`verilator_config", *lines, ""])

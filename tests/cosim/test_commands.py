@@ -75,15 +75,15 @@ def test_waves_hold_digital_and_analog_signals(build, full):
         assert levels == [int(c in phases[name]) for c in range(full.schedule.latency)], name
     golden = load_golden(full).wrap
     v_written = golden["v"][0, 0] * full.kv_step_v
-    assert signals["testbench.v_stored"].is_real
-    assert at("v_stored", start) == full.leakage.asymptote_v
-    assert at("v_stored", start + phases["reset_k"].start) == pytest.approx(v_written)
+    assert signals["testbench.arrays.v_stored"].is_real
+    assert at("arrays.v_stored", start) == full.leakage.asymptote_v
+    assert at("arrays.v_stored", start + phases["reset_k"].start) == pytest.approx(v_written)
     head = GoldenHead(full)
     trace = head.step(golden["q"][0], golden["k"][0], golden["v"][0])
     charge = trace.score[0] / full.levels.q_max
     settled = start + phases["activate"].start + 2
-    assert at("integrator_charge", settled) == pytest.approx(charge)
-    assert at("phi_width_ps", start + phases["read_out"].start) == trace.phi_ps[0]
+    assert at("arrays.integrator_charge", settled) == pytest.approx(charge)
+    assert at("arrays.phi_width_ps", start + phases["read_out"].start) == trace.phi_ps[0]
 
 
 def test_verify_replays_the_golden_vectors_under_back_pressure(build):
