@@ -11,12 +11,12 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hdl
 from analog_models.errors import GaincellError
@@ -30,7 +30,19 @@ from cosim.tokens import write_streams
 from cosim.verilator import Verilator
 from hdl.verilog import TOP, emit
 
-__all__ = ["BUILD_ROOT", "DEFAULT_SIMULATOR", "SIMULATORS", "Build", "build", "simulate"]
+__all__ = [
+    "BUILD_ROOT",
+    "DEFAULT_SIMULATOR",
+    "SIMULATORS",
+    "Build",
+    "build",
+    "digest",
+    "made_once",
+    "simulate",
+    "sources_of_rtl",
+]
+
+T = TypeVar("T")
 
 SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
 DEFAULT_SIMULATOR = "icarus"
@@ -57,11 +69,30 @@ class Build:
         tells how many tokens are finished. Raises `GaincellError` if the simulation finds a fault
         of the RTL.
         """
+
+        def fill(folder: Path) -> None:
+            job.save(folder / "job.safetensors")
+            write_streams(folder, job, read_json(self.contract))
+
+        return self.run_test("cosim.replay", fill, Outcome.load, waves, progress)
+
+    def run_test(
+        self,
+        module: str,
+        fill: Callable[[Path], None],
+        load: Callable[[Path], T],
+        waves: Path | None = None,
+        progress: Path | None = None,
+    ) -> T:
+        """Run the cocotb test of `module` on a folder that `fill` has filled; `load` its outcome.
+
+        The test finds the folder in the environment, with the specification in it, and leaves
+        either `outcome.safetensors` there or `error.json`.
+        """
         with tempfile.TemporaryDirectory(prefix="job-", dir=self.folder) as name:
             folder = Path(name)
             write_json(folder / "spec.json", self.spec.to_tree())
-            job.save(folder / "job.safetensors")
-            write_streams(folder, job, read_json(self.contract))
+            fill(folder)
             environment = {
                 "GAINCELL_JOB": str(folder),
                 "GAINCELL_CONTRACT": str(self.contract),
@@ -70,14 +101,14 @@ class Build:
                 "PYTHONPATH": os.pathsep.join(_import_path()),
             }
             try:
-                self.simulator.run(self.folder, folder, "cosim.replay", environment, waves)
+                self.simulator.run(self.folder, folder, module, environment, waves)
             except (RuntimeError, SystemExit) as error:
                 raise self._early_end(folder) from error
             if (folder / "error.json").exists():
                 raise GaincellError(read_json(folder / "error.json")["error"])
             if not (folder / "outcome.safetensors").exists():
                 raise self._early_end(folder)
-            return Outcome.load(folder / "outcome.safetensors")
+            return load(folder / "outcome.safetensors")
 
     def _early_end(self, folder: Path) -> GaincellError:
         """Keep the simulator's output and name it."""
@@ -121,12 +152,12 @@ def build(
     """
     chosen = SIMULATORS[simulator]
     chosen.check()
-    verilog = build_root / "verilog" / _identity(spec.hash, *_sources_of_rtl())
-    with _made_once(verilog, "the Verilog of the head (about 5 s)" if say else ""):
+    verilog = build_root / "verilog" / digest(spec.hash, *sources_of_rtl())
+    with made_once(verilog, "the Verilog of the head (about 5 s)" if say else ""):
         path = verilog / f"{TOP}.json"
         contract = read_json(path) if path.exists() else emit(spec, verilog)
     parameters = _parameters(spec, contract, exact)
-    identity = _identity(
+    identity = digest(
         contract["sha256"],
         *(source.read_text() for source in SOURCES),
         Path(sys.modules[type(chosen).__module__].__file__ or "").read_text(),
@@ -136,7 +167,7 @@ def build(
     )
     folder = (build_root / simulator / identity).resolve()
     what = f"the simulation with {chosen.title} (about {chosen.compile_s} s, once)"
-    with _made_once(folder, what if say else "") as missing:
+    with made_once(folder, what if say else "") as missing:
         if missing:
             sources = [verilog.resolve() / f"{TOP}.v", *SOURCES]
             chosen.compile(sources, parameters, folder, waves)
@@ -144,7 +175,7 @@ def build(
 
 
 @contextmanager
-def _made_once(folder: Path, what: str) -> Iterator[bool]:
+def made_once(folder: Path, what: str) -> Iterator[bool]:
     """Whether `folder` has yet to be made, by the caller and by no other process meanwhile.
 
     An interrupted or failed attempt is wiped by the next. what: said on stderr while it is made.
@@ -172,11 +203,13 @@ def _made_once(folder: Path, what: str) -> Iterator[bool]:
             print(f"done in {took:.0f} s", file=sys.stderr, flush=True)
 
 
-def _identity(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """Short name for what is made of `parts`."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _sources_of_rtl() -> list[str]:
+def sources_of_rtl() -> list[str]:
+    """All that the Verilog of a specification depends on."""
     sources = sorted(Path(hdl.__file__).parent.glob("*.py"))
     return [version("amaranth"), *(source.read_text() for source in sources)]
 

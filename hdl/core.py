@@ -126,35 +126,42 @@ class AttentionCore(wiring.Component):
 
     def _give_results(self, m: Module, datapaths: list[HeadDatapath]) -> None:
         """Offer the heads' results one after the other."""
-        control, payload = self._control, self.result.payload
+        control = self._control
+        out = Signal(result_layout(self.spec))
         head = Signal(range(max(2, self._heads)))
         last = head == self._heads - 1
         m.d.comb += [
             self.result.valid.eq(control.result_valid),
             control.result_ready.eq(self.result.ready & last),
-            payload.head.eq(head),
+            self.result.payload.eq(Cat(head, out)),  # in one piece: Icarus would miss a constant
         ]
         with m.If(self.result.valid & self.result.ready):
             m.d.sync += head.eq(Mux(last, 0, head + 1))
         with m.Switch(head):
             for number, path in enumerate(datapaths):
                 with m.Case(number):
-                    m.d.comb += payload.out.eq(path.result)
+                    m.d.comb += out.eq(path.result)
 
     def _report(self, m: Module, bank: RegisterBank, monitors: list[PulseMonitor]) -> None:
         """Errors with the slot of the token that they happened to, and what the counters count."""
         control, active = self._control, self._control.active
-        scored, read = Signal.like(control.slot), Signal.like(control.slot)
-        with m.If(active.capture):
-            m.d.sync += scored.eq(control.slot)
-        with m.If(active.clear):
-            m.d.sync += read.eq(scored)
+        # Slots of the tokens that are activated, have been activated, and are read out.
+        scored, activated, read = (
+            Signal.like(control.slot, name=name) for name in ("scored", "activated", "read")
+        )
+        for now, slot, before in (
+            (active.capture, scored, control.slot),
+            (active.activate_end, activated, scored),
+            (active.clear, read, activated),
+        ):
+            with m.If(now):
+                m.d.sync += slot.eq(before)
         refused = Signal()
         m.d.sync += refused.eq(self.token.valid & ~self.token.ready)
         everywhere = 2**self._heads - 1
         lost = active.clear & control.result_valid & ~control.result_ready
         rows = [
-            (Cat(monitor.phi_late for monitor in monitors), scored),
+            (Cat(monitor.phi_late for monitor in monitors), activated),
             (Cat(monitor.out_late for monitor in monitors), read),
             (Cat(monitor.sign_changed for monitor in monitors), read),
             (Mux(lost, everywhere, 0), read),
