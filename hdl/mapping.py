@@ -1,0 +1,118 @@
+"""Maps the Verilog of a head to the cells of a library, component by component.
+
+Each component is mapped on its own, with buffers wherever a net has many readers, and is put
+together with the others unflattened, so that every cell belongs to one component.
+"""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from analog_models.files import write_json
+from hdl.cell_library import CellLibrary
+from hdl.clock_gates import CLOCK_GATE, split_clock_gates
+from hdl.yosys import run_yosys
+
+__all__ = ["MOST_READERS", "map_to_cells", "write_cell_models"]
+
+MOST_READERS = 12
+"""Most readers of a net inside a component; more get a tree of buffers."""
+LEAST_GATED = 8
+"""Fewest flip-flops with one enable that get a clock gate instead of a multiplexer each."""
+
+# Enables become clock gates; synchronous resets become logic. Full adders are found in the gates.
+LOGIC = """
+read_verilog {top}.v
+hierarchy -check -top {top}
+proc
+opt_expr; opt_clean; opt -nosdff; wreduce; peepopt; opt_clean; alumacc; share
+opt -full -nosdff; techmap; opt -nosdff
+extract_fa -d 8 -b 6 -fa; opt_clean
+clockgate -pos {gate} enable:clk:gated -min_net_size {least}
+opt -nodffe -nosdff
+dfflibmap -liberty {liberty}
+opt_clean
+write_json logic.json
+"""
+# Only the first `abc` of a process inserts buffers, hence a process for each component.
+COMPONENT = """
+read_json {stem}.logic.json
+techmap -map {techmap}
+opt_clean
+abc -liberty {liberty} -constr {constraints} -D {period_ps} -script {script}
+opt_clean -purge
+write_json {stem}.cells.json
+"""
+ABC = (
+    "+strash;ifraig;scorr;dc2;dch,-f;map,-B,0.9;topo;"
+    "buffer,-c,-p,-N,{readers};upsize,-D,{period_ps};dnsize,-D,{period_ps}"
+)
+# Without `splitnets` an event simulator evaluates whole buses bit by bit.
+WHOLE = """
+{reads}
+hierarchy -top {top}
+splitnets
+opt_clean -purge
+tee -q -o stat.json stat -json -liberty {liberty}
+write_verilog -noattr -noexpr netlist.v
+write_json netlist.json
+"""
+MODELS = """
+read_liberty -ignore_miss_func {liberty}
+delete {unusable}
+write_verilog -noattr {name}
+"""
+
+
+def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -> dict[str, Any]:
+    """Map `TOP.v` in `folder` to cells: `netlist.v`, `netlist.json`, and the statistics returned.
+
+    Returns Yosys's `stat -json -liberty`: cells by type and area of each module. period_ps: the
+    delay that the cells' sizes aim at. Raises `ToolError` if Yosys or the library is missing.
+    """
+    liberty = library.liberty()
+    run_yosys(
+        LOGIC.format(top=top, gate=CLOCK_GATE, least=LEAST_GATED, liberty=liberty),
+        folder,
+        "logic",
+    )
+    logic = json.loads((folder / "logic.json").read_text())
+    split_clock_gates(logic, library.flops_per_clock_gate)
+    (folder / "abc.constr").write_text(
+        f"set_driving_cell {library.driver}\nset_load {library.load_ff}\n"
+    )
+    stems = []
+    for name, module in logic["modules"].items():
+        stem = name.replace("\\", "")
+        write_json(folder / f"{stem}.logic.json", {"modules": {name: module}})
+        stems.append(stem)
+
+    def map_one(stem: str) -> None:
+        script = ABC.format(readers=MOST_READERS, period_ps=period_ps)
+        text = COMPONENT.format(
+            stem=stem,
+            techmap=library.techmap,
+            liberty=liberty,
+            constraints="abc.constr",
+            period_ps=period_ps,
+            script=script,
+        )
+        run_yosys(text, folder, f"{stem}.cells")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(map_one, stems))
+    reads = "\n".join(f"read_json {stem}.cells.json" for stem in stems)
+    run_yosys(WHOLE.format(reads=reads, top=top, liberty=liberty), folder, "whole")
+    return json.loads((folder / "stat.json").read_text())
+
+
+def write_cell_models(library: CellLibrary, path: Path) -> Path:
+    """Write the function of each cell in Verilog, as the Liberty file gives it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    script = MODELS.format(
+        liberty=library.liberty(), unusable=" ".join(library.unusable), name=path.name
+    )
+    run_yosys(script, path.parent, path.stem)
+    return path

