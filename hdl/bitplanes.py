@@ -12,6 +12,9 @@ from amaranth import Cat, Module, Mux, Signal, Value
 
 __all__ = ["add_columns", "differs", "lanes_to_planes", "planes_to_lanes"]
 
+SUM_DELAY, CARRY_DELAY = 4, 3
+"""Delays of a full adder's outputs, relative to each other."""
+
 
 def lanes_to_planes(lanes: Value, width: int) -> list[Value]:
     """Split `lanes`, fields of `width` bits side by side, into `width` planes."""
@@ -32,19 +35,23 @@ def differs(planes: list[Signal], number: Value) -> Value:
 def add_columns(m: Module, columns: Mapping[int, Iterable[Value]], width: int) -> list[Value]:
     """Sum in every lane of the words in `columns`, where `columns[b]` have weight 2^b.
 
-    Reduces each column by rows of full adders, as a Wallace tree does, so that the delay grows
-    with the logarithm of the number of words. Returns `width` planes, the sum modulo 2^width.
+    Reduces each column by rows of full adders, as a Wallace tree does, and adds first what is there
+    first, so that the delay grows with the logarithm of the number of words. Returns `width`
+    planes, the sum modulo 2^width.
     """
-    todo = {bit: list(columns.get(bit, ())) for bit in range(width)}
+    todo = {bit: [(0, word) for word in columns.get(bit, ())] for bit in range(width)}
     planes: list[Value] = []
     for bit in range(width):
-        words = todo[bit]
-        while len(words) > 1:
-            total, carry = _add(m, f"w{bit}_{len(words)}", words[:3])
-            words = [*words[3:], total]
+        arrivals = todo[bit]  # (delay, word)
+        while len(arrivals) > 1:
+            arrivals.sort(key=lambda arrival: arrival[0])
+            first, rest = arrivals[:3], arrivals[3:]
+            total, carry = _add(m, f"w{bit}_{len(arrivals)}", [word for _, word in first])
+            ready = first[-1][0]
+            arrivals = [*rest, (ready + SUM_DELAY, total)]
             if bit + 1 < width:
-                todo[bit + 1].append(carry)
-        planes.append(words[0])
+                todo[bit + 1].append((ready + CARRY_DELAY, carry))
+        planes.append(arrivals[0][1])
     return planes
 
 

@@ -19,6 +19,8 @@ __all__ = ["MOST_READERS", "map_to_cells", "write_cell_models"]
 
 MOST_READERS = 12
 """Most readers of a net inside a component; more get a tree of buffers."""
+LOGIC_SHARE = 0.75
+"""Share of a clock cycle that logic may take; the rest goes to flip-flops and components around."""
 LEAST_GATED = 8
 """Fewest flip-flops with one enable that get a clock gate instead of a multiplexer each."""
 
@@ -83,6 +85,7 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
     (folder / "abc.constr").write_text(
         f"set_driving_cell {library.driver}\nset_load {library.load_ff}\n"
     )
+    aim_ps = round(LOGIC_SHARE * period_ps)
     stems = []
     for name, module in logic["modules"].items():
         stem = name.replace("\\", "")
@@ -90,13 +93,13 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
         stems.append(stem)
 
     def map_one(stem: str) -> None:
-        script = ABC.format(readers=MOST_READERS, period_ps=period_ps)
+        script = ABC.format(readers=MOST_READERS, period_ps=aim_ps)
         text = COMPONENT.format(
             stem=stem,
             techmap=library.techmap,
             liberty=liberty,
             constraints="abc.constr",
-            period_ps=period_ps,
+            period_ps=aim_ps,
             script=script,
         )
         run_yosys(text, folder, f"{stem}.cells")

@@ -16,8 +16,9 @@ class PulseCounter(wiring.Component):
 
     In each cycle a pulse adds +1, 0 or -1, so the sum over sub-tiles of signed counts is the
     accumulated population count: one accumulator per dimension instead of a counter per pulse and
-    an adder tree. A digit d in {-1, 0, 1} enters as d + 1, the bits (pulse and positive, no
-    pulse), and the accumulator starts at minus what these offsets add up to.
+    an adder tree. A digit d in {-1, 0, 1} enters as d + 2, the bits (no negative pulse, pulse), so
+    that one gate a pulse stands before the adders, and the accumulator starts at minus what these
+    offsets add up to.
 
     The pulses are asynchronous, so each is sampled by a register of its own before it is counted:
     the counting edges are the edges that end a cycle with `sample`. A count saturates because
@@ -67,18 +68,17 @@ class PulseCounter(wiring.Component):
         with m.If(self.sample):
             m.d.sync += sampled.eq(self.pulse)
 
-        absent = Signal(len(self.pulse))
-        positive = Signal(len(self.pulse))
-        m.d.comb += [absent.eq(~sampled), positive.eq(sampled & ~self.negative)]
+        not_negative = Signal(len(self.pulse))
+        m.d.comb += not_negative.eq(~(sampled & self.negative))
         total = [Signal(dim, name=f"total_{bit}") for bit in range(width)]
         tiles = range(self._subtiles)
         columns = {bit: [plane] for bit, plane in enumerate(total)}
-        columns[0] = [absent.word_select(tile, dim) for tile in tiles] + columns[0]
-        columns[1] = [positive.word_select(tile, dim) for tile in tiles] + columns[1]
+        columns[0] = [sampled.word_select(tile, dim) for tile in tiles] + columns[0]
+        columns[1] = [not_negative.word_select(tile, dim) for tile in tiles] + columns[1]
         following = add_columns(m, columns, width)
         for bit, plane in enumerate(total):
             with m.If(self.clear):
-                m.d.sync += plane.eq((-self._out_max >> bit & 1) * (2**dim - 1))
+                m.d.sync += plane.eq((-2 * self._out_max >> bit & 1) * (2**dim - 1))
             with m.Elif(counting):
                 m.d.sync += plane.eq(following[bit])
         shown = [Signal(dim, name=f"shown_{bit}") for bit in range(width)]

@@ -20,6 +20,7 @@ __all__ = ["IO_SHARE", "analyse_timing"]
 IO_SHARE = 0.2
 """Share of a clock cycle that the logic outside takes, before inputs and after outputs."""
 ASYNCHRONOUS = ("phi", "out_pulse", "out_negative")
+"""Pins of the arrays, by the last part of their names."""
 
 TIMING = """
 create_clock -name clk -period {period_ns} [get_ports clk]
@@ -30,7 +31,7 @@ foreach path {{{paths}}} {{
   report_checks -path_delay max -format full -digits 4 -through [cells_of $path]
 }}
 puts "component phi to row"
-report_checks -unconstrained -format full -digits 4 -from [get_ports phi*] -to [get_ports row*]
+report_checks -unconstrained -format full -digits 4 -from [get_ports {{{phi}}}] -to [get_ports {{{row}}}]
 """
 
 
@@ -47,16 +48,14 @@ def analyse_timing(
     delay from `phi` to `row` in seconds.
     """
     period_ns = contract["clock"]["period_ps"] / 1000
-    inputs = [
-        f"{port['name']}*" if port["width"] > 1 else port["name"]
-        for port in contract["ports"]
-        if port["direction"] == "input" and port["name"] not in ASYNCHRONOUS
-    ]
+    inputs, phi, row = _ports(contract)
     script = setup(contract["top"], library, components) + TIMING.format(
         period_ns=period_ns,
         io_ns=IO_SHARE * period_ns,
-        inputs=" ".join([*inputs, contract["reset"]["port"]]),
+        inputs=inputs,
         paths=" ".join(path or "{}" for path in components),
+        phi=phi,
+        row=row,
     )
     report = run_opensta(script, folder, "timing")
     sections = re.split(r"^component (.*)$", report, flags=re.MULTILINE)[1:]
@@ -68,18 +67,34 @@ def analyse_timing(
     return paths, through["critical_path_s"]
 
 
+def _ports(contract: dict[str, Any]) -> tuple[str, str, str]:
+    """Patterns of the inputs that a clock edge launches, and of the ports `phi` and `row`."""
+    clocked = [contract["reset"]["port"]]
+    named = {}
+    for port in contract["ports"]:
+        last = port["name"].split("__")[-1]
+        named[last] = pattern = port["name"] + ("*" if port["width"] > 1 else "")
+        if port["direction"] == "input" and last not in ASYNCHRONOUS:
+            clocked.append(pattern)
+    return " ".join(clocked), named["phi"], named["row"]
+
+
 def _worst_path(text: str) -> dict[str, Any]:
+    """The path with the least slack of those reported, one for each group of paths."""
+    reports = [_path(part) for part in text.split("Startpoint: ")[1:]]
+    none = dict.fromkeys(("critical_path_s", "slack_s", "from", "to"))
+    return min(reports, key=lambda path: path["slack_s"] or 0.0, default=none)
+
+
+def _path(text: str) -> dict[str, Any]:
     def number(label: str) -> float | None:
         found = re.search(rf"(-?[\d.]+) +{label}", text)
-        return float(found[1]) * 1e-9 if found else None
+        return round(float(found[1]) * 1e-9, 15) if found else None
 
-    def word(label: str) -> str | None:
-        found = re.search(rf"^{label}: (\S+)", text, flags=re.MULTILINE)
-        return found[1] if found else None
-
+    end = re.search(r"^Endpoint: (\S+)", text, flags=re.MULTILINE)
     return {
         "critical_path_s": number("data arrival time"),
         "slack_s": number("slack"),
-        "from": word("Startpoint"),
-        "to": word("Endpoint"),
+        "from": text.split()[0],
+        "to": end[1] if end else None,
     }

@@ -1,6 +1,6 @@
 """Window pointer: which slot the next token takes, and which slots hold a token."""
 
-from amaranth import Const, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -52,12 +52,10 @@ class WindowPointer(wiring.Component):
         filled = Signal(range(slots + 1))
         captured = Signal(range(slots + 1))
         last = Signal(range(slots))
-        room = Signal(range(slots + 1))
         asked = self.window_length
         with m.If(self.capture):
             m.d.sync += captured.eq(filled)
-        m.d.comb += room.eq(slots - captured)
-        m.d.comb += self.valid.eq(Const(2**slots - 1, slots) >> room)
+        self._derive_mask(m, captured)
         with m.If(self.advance):
             with m.If(self.flush | (filled == 0)):
                 in_range = (asked != 0) & (asked <= slots)
@@ -68,3 +66,17 @@ class WindowPointer(wiring.Component):
                 with m.If(filled <= last):
                     m.d.sync += filled.eq(filled + 1)
         return m
+
+    def _derive_mask(self, m: Module, count: Signal) -> None:
+        """Set the first `count` slots of `valid`, decoding rows and columns of a square."""
+        split = (self._slots - 1).bit_length() // 2
+        column, row = count[:split], count[split:]
+        columns = Signal(2**split)
+        m.d.comb += columns.eq(Cat(column > i for i in range(2**split)))
+        rows = range(-(-self._slots // 2**split))
+        full, begun = Signal(len(rows)), Signal(len(rows))
+        m.d.comb += [full.eq(Cat(row > i for i in rows)), begun.eq(Cat(row == i for i in rows))]
+        masks = [
+            full[i].replicate(2**split) | (columns & begun[i].replicate(2**split)) for i in rows
+        ]
+        m.d.comb += self.valid.eq(Cat(masks))
