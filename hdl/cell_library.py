@@ -29,6 +29,8 @@ class CellLibrary:
         The load that is assumed on each output, in fF: about four inputs.
     capacitance_unit_ff : float
         Unit of capacitance in the file, in fF.
+    clock_slew_ns : float
+        The slew of the clock that is assumed at flip-flops and clock gates, in ns.
     flops_per_clock_gate : int
         The most flip-flops behind one clock gate, so that it drives them without a tree.
     unusable : tuple of str
@@ -42,6 +44,7 @@ class CellLibrary:
     driver: str
     load_ff: float
     capacitance_unit_ff: float
+    clock_slew_ns: float
     flops_per_clock_gate: int
     unusable: tuple[str, ...] = ()
 
@@ -77,6 +80,7 @@ OSU018 = CellLibrary(
     driver="BUFX4",
     load_ff=50.0,
     capacitance_unit_ff=1000.0,
+    clock_slew_ns=0.1,
     flops_per_clock_gate=16,
     unusable=("TBUFX1", "TBUFX2"),
 )
@@ -88,6 +92,7 @@ NANGATE45 = CellLibrary(
     driver="BUF_X4",
     load_ff=5.0,
     capacitance_unit_ff=1.0,
+    clock_slew_ns=0.03,
     flops_per_clock_gate=32,
 )
 LIBRARIES = {library.name: library for library in (OSU018, NANGATE45)}

@@ -51,15 +51,22 @@ ABC = (
     "+strash;ifraig;scorr;dc2;dch,-f;map,-B,0.9;topo;"
     "buffer,-c,-p,-N,{readers};upsize,-D,{period_ps};dnsize,-D,{period_ps}"
 )
-# Without `splitnets` an event simulator evaluates whole buses bit by bit.
+# The same cells twice: by component for analysis, and flat for simulation. Without `splitnets`, and
+# with ports inside, an event simulator evaluates wide buses whole for every bit.
 WHOLE = """
+read_liberty -lib -ignore_miss_func {liberty}
 {reads}
 hierarchy -top {top}
 splitnets
 opt_clean -purge
+rename -enumerate -pattern cell_% t:*
 tee -q -o stat.json stat -json -liberty {liberty}
 write_verilog -noattr -noexpr netlist.v
 write_json netlist.json
+flatten
+splitnets
+opt_clean -purge
+write_verilog -noattr -noexpr gates.v
 """
 MODELS = """
 read_liberty -ignore_miss_func {liberty}
@@ -69,7 +76,7 @@ write_verilog -noattr {name}
 
 
 def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -> dict[str, Any]:
-    """Map `TOP.v` in `folder` to cells: `netlist.v`, `netlist.json`, and the statistics returned.
+    """Map `TOP.v` in `folder` to cells: `netlist.v` and `.json` by component, `gates.v` flat.
 
     Returns Yosys's `stat -json -liberty`: cells by type and area of each module. period_ps: the
     delay that the cells' sizes aim at. Raises `ToolError` if Yosys or the library is missing.

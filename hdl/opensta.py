@@ -31,7 +31,10 @@ proc cells_of {{path}} {{
   }}
   return $own
 }}
-set_driving_cell -lib_cell {library.driver} [all_inputs]
+foreach port [all_inputs] {{
+  if {{[get_full_name $port] ne "clk"}} {{ set_driving_cell -lib_cell {library.driver} $port }}
+}}
+set_input_transition {library.clock_slew_ns} [get_ports clk]
 set_load {library.load_in_file_units} [all_outputs]
 """
 

@@ -1,0 +1,153 @@
+"""How often each pin of a mapped head toggles: a short simulation of the gates on random tokens.
+
+Tokens follow one another without a gap, with uniform codes. Converter pulses begin with their
+phase, on half of the lanes, and each ends in the next cycle with probability 1/8; signs are uniform.
+Delays are zero, so glitches are not counted.
+"""
+
+import shutil
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from analog_models.errors import ToolError
+
+__all__ = ["TOKENS", "simulate_random_tokens", "toggles_per_cycle"]
+
+WARM_UP, TOKENS = 4, 4
+"""Tokens before the measurement, and in it."""
+
+BENCH = """
+`timescale 1ps / 1ps
+module bench;
+  reg clk = 0, rst = 1;
+  always #500 clk = ~clk;
+  integer accepted = 0, cycle = 0, first = 0, i;
+{declarations}
+  {top} head ({connections});
+  function [{widest}:0] noise(input integer unused);
+    for (i = 0; i <= {widest} / 32; i = i + 1) noise[32*i+:32] = $urandom;
+  endfunction
+  reg was_activate = 0, was_convert = 0;
+  always @(posedge clk) begin
+    cycle <= cycle + 1;
+    was_activate <= {activate} === 1;
+    was_convert <= {convert} === 1;
+    {phi} <= {activate} !== 1 ? 0 : was_activate ? {phi} & (noise(0) | noise(0) | noise(0)) : noise(0);
+    {pulse} <= {convert} !== 1 ? 0 : was_convert ? {pulse} & (noise(0) | noise(0) | noise(0)) : noise(0);
+    if ({convert} === 1 && !was_convert) {negative} <= noise(0);
+    if (result__valid === 1) $display("result %h", result__payload);
+    if (!rst && token__ready === 1) begin
+      accepted <= accepted + 1;
+      token__payload <= noise(0) & ~{flags};
+      if (accepted == {warm_up}) begin
+        first = cycle;
+        $dumpfile("{vcd}");
+        $dumpvars(0, head);
+      end
+      if (accepted == {warm_up} + {tokens}) begin
+        $display("cycles %0d", cycle - first);
+        $finish;
+      end
+    end
+  end
+  initial begin
+    {schedule} token__valid = 1;
+    result__ready = 1;
+    token__payload = 0;
+    repeat (2) @(negedge clk);
+    rst = 0;
+  end
+endmodule
+"""
+
+
+def simulate_random_tokens(
+    sources: list[Path], contract: dict[str, Any], folder: Path, schedule: int = 0
+) -> tuple[list[str], int]:
+    """Run a head of `sources` (Verilog, of RTL or of cells) in Icarus on random tokens.
+
+    Returns the results in hexadecimal and the measured cycles, in which `activity.vcd` in `folder`
+    was recorded. Raises `ToolError` if Icarus is missing or fails.
+    """
+    for tool in ("iverilog", "vvp"):
+        if shutil.which(tool) is None:
+            raise ToolError(f"{tool} is not on PATH: `make synth` installs it")
+    bench = folder / "activity.v"
+    bench.write_text(_bench(contract, schedule))
+    binary = folder / "activity.vvp"
+    files = [str(path.resolve()) for path in (*sources, bench)]
+    _run(["iverilog", "-g2012", "-s", "bench", "-o", str(binary.resolve()), *files], folder)
+    lines = _run(["vvp", "-n", str(binary.resolve())], folder).splitlines()
+    results = [line.split()[1] for line in lines if line.startswith("result ")]
+    cycles = [int(line.split()[1]) for line in lines if line.startswith("cycles ")]
+    if not cycles:
+        raise ToolError(f"{bench}: the simulation ended without a result")
+    return results, cycles[0]
+
+
+def _run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        log = folder / "activity.log"
+        log.write_text(done.stdout + done.stderr)
+        raise ToolError(f"{Path(command[0]).name} failed: see {log}")
+    return done.stdout
+
+
+def _bench(contract: dict[str, Any], schedule: int) -> str:
+    ports = {port["name"]: port for port in contract["ports"]}
+    last = {name.split("__")[-1]: name for name in ports}
+    declarations = [
+        f"  {'reg' if port['direction'] == 'input' else 'wire'} [{port['width'] - 1}:0] {name}"
+        f"{' = 0' if port['direction'] == 'input' else ''};"
+        for name, port in ports.items()
+    ]
+    fields = contract["payloads"]["token__payload"].values()
+    flags = sum(1 << field["offset"] for field in fields if field["lanes"] * field["bits"] == 1)
+    width = ports["token__payload"]["width"]
+    return BENCH.format(
+        top=contract["top"],
+        declarations="\n".join(declarations),
+        connections=", ".join(f".{name}({name})" for name in ("clk", "rst", *ports)),
+        widest=max(port["width"] for port in ports.values()) // 32 * 32 + 31,
+        activate=last["activate"],
+        convert=last["convert"],
+        phi=last["phi"],
+        pulse=last["out_pulse"],
+        negative=last["out_negative"],
+        flags=f"{width}'h{flags:x}",
+        warm_up=WARM_UP,
+        tokens=TOKENS,
+        vcd="activity.vcd",
+        schedule=f"schedule = {schedule};" if "schedule" in ports else "",
+    )
+
+
+def toggles_per_cycle(vcd: Path, cycles: int) -> dict[str, float]:
+    """Changes per cycle of every one-bit variable below the head, by its path.
+
+    Paths are as in the netlist: `control/window/_12_/ZN` is a pin of a cell.
+    """
+    names: dict[str, list[str]] = defaultdict(list)
+    scope: list[str] = []
+    counts: dict[str, int] = defaultdict(int)
+    with vcd.open() as lines:
+        for line in lines:
+            word = line.split()
+            if line.startswith("$scope"):
+                scope.append(word[2])
+            elif line.startswith("$upscope"):
+                scope.pop()
+            elif line.startswith("$var") and word[2] == "1":
+                names[word[3]].append("/".join([*scope[2:], word[4]]).replace(".", "/"))
+            elif line.startswith("$dumpvars"):
+                break
+        level: dict[str, str] = {}
+        for line in lines:
+            if line[0] in "01" and (code := line[1:].rstrip()) in names:
+                if level.get(code, line[0]) != line[0]:
+                    counts[code] += 1
+                level[code] = line[0]
+    return {name: counts[code] / cycles for code, paths in names.items() for name in paths}
