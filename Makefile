@@ -26,6 +26,12 @@ SIMULATION = $(strip $(if $(SIM),--sim $(SIM)) $(if $(WORKERS),--workers $(WORKE
 STREAM_OPTIONS = $(strip $(SIMULATION) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
         $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)))
 
+# Cell library of `synth`; osu018 comes with its tools.
+LIB ?= osu018
+SYNTH_LIBRARY := $(if $(filter nangate45,$(LIB)),.venv/.stamp-nangate45)
+# The tools of `synth` may have gone since, too.
+$(shell PATH="$(PATH)"; command -v sta >/dev/null || rm -f $(SYNTH))
+
 LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
@@ -44,6 +50,7 @@ help: ## list the targets
 	@echo "  STALLS=N      sim, verify, core: random back-pressure up to N cycles on both streams"
 	@echo "  SEED=N        sim, verify: its seed"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
+	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
 	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
 	@echo "                where to look for torch first. Without it pip takes what its own index has,"
@@ -65,8 +72,8 @@ core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and
 verilog: $(CORE) ## write the Verilog and its port contract
 	@$(PY) -m hdl.verilog $(if $(HEADS),--heads $(HEADS))
 
-synth: $(SYNTH) ## synthesise with Yosys and print the cells by component
-	@$(PY) -m hdl.synth
+synth: $(SYNTH) $(SIM) $(SYNTH_LIBRARY) ## map to a cell library: cells, area, timing and power by component
+	@$(PY) -m hdl.synth --library $(LIB)
 
 train: $(ML) ## train the language model (torch)
 	@$(PY) -m ml.train

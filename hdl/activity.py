@@ -9,11 +9,11 @@ import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from analog_models.errors import ToolError
 
-__all__ = ["TOKENS", "simulate_random_tokens", "toggles_per_cycle"]
+__all__ = ["Measured", "simulate_random_tokens", "toggles_per_cycle"]
 
 WARM_UP, TOKENS = 4, 4
 """Tokens before the measurement, and in it."""
@@ -63,12 +63,23 @@ endmodule
 """
 
 
+class Measured(NamedTuple):
+    """Length of the measured part of a simulation."""
+
+    cycles: int
+
+    @property
+    def cycles_per_token(self) -> float:
+        """Cycles between tokens."""
+        return self.cycles / TOKENS
+
+
 def simulate_random_tokens(
     sources: list[Path], contract: dict[str, Any], folder: Path, schedule: int = 0
-) -> tuple[list[str], int]:
+) -> tuple[list[str], Measured]:
     """Run a head of `sources` (Verilog, of RTL or of cells) in Icarus on random tokens.
 
-    Returns the results in hexadecimal and the measured cycles, in which `activity.vcd` in `folder`
+    Returns the results in hexadecimal and the length of the measured part, in which `activity.vcd` in `folder`
     was recorded. Raises `ToolError` if Icarus is missing or fails.
     """
     for tool in ("iverilog", "vvp"):
@@ -84,7 +95,7 @@ def simulate_random_tokens(
     cycles = [int(line.split()[1]) for line in lines if line.startswith("cycles ")]
     if not cycles:
         raise ToolError(f"{bench}: the simulation ended without a result")
-    return results, cycles[0]
+    return results, Measured(cycles[0])
 
 
 def _run(command: list[str], folder: Path) -> str:

@@ -54,6 +54,12 @@ class CellLibrary:
         return TECHMAPS / f"{self.name}.v"
 
     @property
+    def models(self) -> Path | None:
+        """Verilog of cells whose function Yosys cannot take from the Liberty file."""
+        path = TECHMAPS / f"{self.name}_models.v"
+        return path if path.exists() else None
+
+    @property
     def load_in_file_units(self) -> float:
         """`load_ff` as OpenSTA wants it."""
         return self.load_ff / self.capacitance_unit_ff

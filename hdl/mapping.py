@@ -70,7 +70,7 @@ write_verilog -noattr -noexpr gates.v
 """
 MODELS = """
 read_liberty -ignore_miss_func {liberty}
-delete {unusable}
+{others}
 write_verilog -noattr {name}
 """
 
@@ -121,8 +121,9 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
 def write_cell_models(library: CellLibrary, path: Path) -> Path:
     """Write the function of each cell in Verilog, as the Liberty file gives it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    script = MODELS.format(
-        liberty=library.liberty(), unusable=" ".join(library.unusable), name=path.name
-    )
+    others = [f"delete {cell}" for cell in library.unusable]
+    if library.models:
+        others.append(f"read_verilog {library.models}\nproc")
+    script = MODELS.format(liberty=library.liberty(), others="\n".join(others), name=path.name)
     run_yosys(script, path.parent, path.stem)
     return path

