@@ -47,6 +47,7 @@ help: ## list the targets
 	@echo "  WORKERS=N     sim, verify, bench: heads simulated at once (as many as there are cores)"
 	@echo "  WAVES=1       sim: write the waveforms (FST from Icarus, VCD from Verilator)"
 	@echo "  SCHEDULE=...  sim, verify, core: leroux2025, overlapped or pipelined (the first; verify: all)"
+	@echo "  GATES=1       sim: simulate the synthesised gates instead of the RTL, a few tokens"
 	@echo "  STALLS=N      sim, verify, core: random back-pressure up to N cycles on both streams"
 	@echo "  SEED=N        sim, verify: its seed"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
@@ -56,8 +57,8 @@ help: ## list the targets
 	@echo "                where to look for torch first. Without it pip takes what its own index has,"
 	@echo "                and from PyPI that is a CUDA build of several gigabytes on most machines."
 
-sim: $(call simulators,icarus) ## co-simulate the shipped model's attention on real text and check every code
-	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(STREAM_OPTIONS))
+sim: $(call simulators,icarus) $(if $(GATES),$(SYNTH)) ## co-simulate the shipped model's attention on real text and check every code
+	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(if $(GATES),--gates) $(STREAM_OPTIONS))
 
 verify: $(call simulators,icarus) ## replay the golden vectors alone
 	@$(PY) -m cosim.verify $(STREAM_OPTIONS)

@@ -120,15 +120,17 @@ def replay(
     simulator: str,
     workers: int,
     build_root: Path,
+    gates: bool = False,
     **options: Any,
 ) -> Replay:
     """Co-simulate golden streams in each of the schedules and compare every output code.
 
-    options: those of `Job`, for all streams. Raises what `Build.run` raises.
+    gates: take the gates that the head is synthesised to instead of its RTL. options: those of
+    `Job`, for all streams. Raises what `Build.run` raises.
     """
     chosen = [(name, stream) for name in schedules for stream in streams]
     jobs = [stream.job(spec, name, **options) for name, stream in chosen]
-    compiled = build(spec, simulator, build_root, say=True)
+    compiled = build(spec, simulator, build_root, gates=gates, say=True)
     outcomes, wall_s = run_jobs(compiled, jobs, workers, label=f"{simulator} x {workers}")
     runs = []
     for (schedule, stream), job, outcome in zip(chosen, jobs, outcomes, strict=True):

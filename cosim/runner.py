@@ -28,6 +28,7 @@ from cosim.pulses import width_bits
 from cosim.simulator import TESTBENCH, Simulator
 from cosim.tokens import write_streams
 from cosim.verilator import Verilator
+from hdl.gates import emit_gates
 from hdl.verilog import TOP, emit
 
 __all__ = [
@@ -124,15 +125,16 @@ def simulate(
     simulator: str = DEFAULT_SIMULATOR,
     build_root: Path = BUILD_ROOT,
     waves: Path | None = None,
+    gates: bool = False,
 ) -> Outcome:
     """Feed `job` to one head of `spec` in the simulator, coupled to the analog model.
 
     build_root: where Verilog and compiled simulations are kept between runs. waves: the waveform
-    file to write. Raises `CodeError` for a job that does not fit, `ToolError` without a simulator,
+    file to write. gates: take the gates that the head is synthesised to instead of its RTL. Raises `CodeError` for a job that does not fit, `ToolError` without a simulator,
     `GaincellError` if the simulation finds a fault of the RTL.
     """
     job.check(spec)
-    compiled = build(spec, simulator, build_root, exact=job.exact, waves=waves is not None)
+    compiled = build(spec, simulator, build_root, exact=job.exact, waves=waves is not None, gates=gates)
     return compiled.run(job, waves)
 
 
@@ -143,19 +145,23 @@ def build(
     *,
     exact: bool = False,
     waves: bool = False,
+    gates: bool = False,
     say: bool = False,
 ) -> Build:
     """Write the Verilog and compile it, unless the same has been done before.
 
-    Processes that need the same build at the same time wait for the first of them. say: tell on
-    stderr what is made and how long it took. Raises `ToolError` without a simulator.
+    Processes that need the same build at the same time wait for the first of them. gates: the
+    netlist in the place of the RTL. say: tell on stderr what is made and how long it took. Raises `ToolError` without a simulator.
     """
     chosen = SIMULATORS[simulator]
     chosen.check()
-    verilog = build_root / "verilog" / digest(spec.hash, *sources_of_rtl())
-    with made_once(verilog, "the Verilog of the head (about 5 s)" if say else ""):
+    verilog = build_root / "verilog" / digest(spec.hash, gates, *sources_of_rtl())
+    what, write = ("Verilog of the head (about 5 s)", emit)
+    if gates:
+        what, write = ("gates of the head (about a minute)", emit_gates)
+    with made_once(verilog, f"the {what}" if say else ""):
         path = verilog / f"{TOP}.json"
-        contract = read_json(path) if path.exists() else emit(spec, verilog)
+        contract = read_json(path) if path.exists() else write(spec, verilog)
     parameters = _parameters(spec, contract, exact)
     identity = digest(
         contract["sha256"],

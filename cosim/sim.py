@@ -1,10 +1,11 @@
 """Co-simulate the shipped language model's attention on real text and check every output code.
 
-    python -m cosim.sim [--sim NAME] [--workers N] [--schedule NAME] [--waves]
+    python -m cosim.sim [--sim NAME] [--workers N] [--schedule NAME] [--gates] [--waves]
                         [--stalls N] [--seed N]
 
 Runs all heads of the model on a held-out passage, then one head without flush until its window has
-wrapped, each on the full-size Verilog coupled to the analog model.
+wrapped, each on the full-size Verilog coupled to the analog model. With --gates that is the
+netlist of osu018's cells, which takes half a second a token: then only a few tokens.
 """
 
 import argparse
@@ -37,9 +38,10 @@ def main() -> int:
     schedule = args.schedule or next(iter(spec.schedules))
     options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
     streams = [golden.passage_stream(args.tokens), golden.wrap_stream(args.wrap_tokens)]
-    done = replay(spec, streams, [schedule], args.sim, args.workers, args.build, **options)
+    places = (args.sim, args.workers, args.build)
+    done = replay(spec, streams, [schedule], *places, gates=args.gates, **options)
     folder = args.build / "sim"
-    write_json(folder / "run.json", done.result() | {"schedule": schedule})
+    write_json(folder / "run.json", done.result() | {"schedule": schedule, "gates": args.gates})
     _print_report(done, golden, args.tokens)
     last = done.runs[-1]
     title = f"One token's life: the last of {last.name}, co-simulated, schedule {schedule}"
@@ -58,10 +60,14 @@ def _arguments() -> argparse.Namespace:
     add_schedule(parser, "the first")
     add_back_pressure(parser, stalls=0)
     add = parser.add_argument
-    add("--tokens", type=natural(1), default=48, metavar="N", help="tokens of the passage (48)")
-    add("--wrap-tokens", type=natural(1), default=1152, metavar="N", help="of the wrap (1152)")
+    add("--tokens", type=natural(1), metavar="N", help="tokens of the passage (48; gates: 2)")
+    add("--wrap-tokens", type=natural(1), metavar="N", help="of the wrap (1152; gates: 16)")
+    add("--gates", action="store_true", help="simulate the synthesised gates")
     add("--waves", action="store_true", help="also write waveforms of a few tokens")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.tokens = args.tokens or (2 if args.gates else 48)
+    args.wrap_tokens = args.wrap_tokens or (16 if args.gates else 1152)
+    return args
 
 
 def _print_report(done: Replay, golden: Golden, tokens: int) -> None:

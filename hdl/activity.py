@@ -1,7 +1,7 @@
 """How often each pin of a mapped head toggles: a short simulation of the gates on random tokens.
 
 Tokens follow one another without a gap, with uniform codes. Converter pulses begin with their
-phase, on half of the lanes, and each ends in the next cycle with probability 1/8; signs are uniform.
+phase, on half of the lanes, and each ends in a cycle with probability 1/8; signs are uniform.
 Delays are zero, so glitches are not counted.
 """
 
@@ -23,22 +23,25 @@ BENCH = """
 module bench;
   reg clk = 0, rst = 1;
   always #500 clk = ~clk;
-  integer accepted = 0, cycle = 0, first = 0, i;
+  integer accepted = 0, cycle = 0, first = 0, seed = 1, i;
 {declarations}
   {top} head ({connections});
   function [{widest}:0] noise(input integer unused);
-    for (i = 0; i <= {widest} / 32; i = i + 1) noise[32*i+:32] = $urandom;
+    for (i = 0; i <= {widest} / 32; i = i + 1) noise[32*i+:32] = $random(seed);
+  endfunction
+  function [{widest}:0] most(input integer unused);
+    most = noise(0) | noise(0) | noise(0);
   endfunction
   reg was_activate = 0, was_convert = 0;
-  always @(posedge clk) begin
+  always @(posedge clk) if (!rst) begin
     cycle <= cycle + 1;
     was_activate <= {activate} === 1;
     was_convert <= {convert} === 1;
-    {phi} <= {activate} !== 1 ? 0 : was_activate ? {phi} & (noise(0) | noise(0) | noise(0)) : noise(0);
-    {pulse} <= {convert} !== 1 ? 0 : was_convert ? {pulse} & (noise(0) | noise(0) | noise(0)) : noise(0);
+    {phi} <= {activate} !== 1 ? 0 : was_activate ? {phi} & most(0) : noise(0);
+    {pulse} <= {convert} !== 1 ? 0 : was_convert ? {pulse} & most(0) : noise(0);
     if ({convert} === 1 && !was_convert) {negative} <= noise(0);
     if (result__valid === 1) $display("result %h", result__payload);
-    if (!rst && token__ready === 1) begin
+    if (token__ready === 1) begin
       accepted <= accepted + 1;
       token__payload <= noise(0) & ~{flags};
       if (accepted == {warm_up}) begin
@@ -79,8 +82,8 @@ def simulate_random_tokens(
 ) -> tuple[list[str], Measured]:
     """Run a head of `sources` (Verilog, of RTL or of cells) in Icarus on random tokens.
 
-    Returns the results in hexadecimal and the length of the measured part, in which `activity.vcd` in `folder`
-    was recorded. Raises `ToolError` if Icarus is missing or fails.
+    Returns the results in hexadecimal and the length of the measured part, in which `activity.vcd`
+    in `folder` was recorded. Raises `ToolError` if Icarus is missing or fails.
     """
     for tool in ("iverilog", "vvp"):
         if shutil.which(tool) is None:

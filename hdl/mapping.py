@@ -6,11 +6,12 @@ together with the others unflattened, so that every cell belongs to one componen
 
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from analog_models.files import write_json
+from analog_models.files import write_json, write_text
 from hdl.cell_library import CellLibrary
 from hdl.clock_gates import CLOCK_GATE, split_clock_gates
 from hdl.yosys import run_yosys
@@ -68,6 +69,7 @@ splitnets
 opt_clean -purge
 write_verilog -noattr -noexpr gates.v
 """
+REGISTER = re.compile(r"^  reg (\w+);$", re.MULTILINE)
 MODELS = """
 read_liberty -ignore_miss_func {liberty}
 {others}
@@ -119,11 +121,16 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
 
 
 def write_cell_models(library: CellLibrary, path: Path) -> Path:
-    """Write the function of each cell in Verilog, as the Liberty file gives it."""
+    """Write the function of each cell in Verilog, as the Liberty file gives it.
+
+    Registers power up at random, as they do in silicon: from unknown values a simulator would not
+    come out by the reset, where a gate sees a register both ways and one of them is 1.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     others = [f"delete {cell}" for cell in library.unusable]
     if library.models:
         others.append(f"read_verilog {library.models}\nproc")
     script = MODELS.format(liberty=library.liberty(), others="\n".join(others), name=path.name)
     run_yosys(script, path.parent, path.stem)
+    write_text(path, REGISTER.sub(r"\g<0>\n  initial \1 = $urandom;", path.read_text()))
     return path

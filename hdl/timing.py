@@ -31,7 +31,8 @@ foreach path {{{paths}}} {{
   report_checks -path_delay max -format full -digits 4 -through [cells_of $path]
 }}
 puts "component phi to row"
-report_checks -unconstrained -format full -digits 4 -from [get_ports {{{phi}}}] -to [get_ports {{{row}}}]
+set rows [get_ports {{{row}}}]
+report_checks -unconstrained -format full -digits 4 -from [get_ports {{{phi}}}] -to $rows
 """
 
 
@@ -82,7 +83,7 @@ def _ports(contract: dict[str, Any]) -> tuple[str, str, str]:
 def _worst_path(text: str) -> dict[str, Any]:
     """The path with the least slack of those reported, one for each group of paths."""
     reports = [_path(part) for part in text.split("Startpoint: ")[1:]]
-    none = dict.fromkeys(("critical_path_s", "slack_s", "from", "to"))
+    none: dict[str, Any] = dict.fromkeys(("critical_path_s", "slack_s", "from", "to"))
     return min(reports, key=lambda path: path["slack_s"] or 0.0, default=none)
 
 

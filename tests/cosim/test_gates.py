@@ -1,0 +1,29 @@
+"""Gates = numpy: the mapped netlist in the place of the RTL, under the same bench."""
+
+import numpy as np
+import pytest
+
+from analog_models.spec import load_preset
+from cosim.check import compare
+from cosim.golden import load_golden
+from cosim.run import replay
+from cosim.runner import simulate
+from tests.cosim.conftest import expected_codes, random_job, small_spec
+
+
+@pytest.mark.slow
+def test_gates_of_the_full_head_give_the_golden_codes(tmp_path):
+    spec = load_preset()
+    stream = load_golden(spec).wrap_stream(4)
+    run = replay(spec, stream, "pipelined", tmp_path, gates=True, max_stall=20)
+    assert not run.mismatches, run.first
+
+
+def test_gates_of_a_small_head_follow_every_schedule_under_back_pressure():
+    spec = small_spec()
+    job = random_job(spec, 90, 5, 0.1, max_gap=30, max_stall=30)
+    job.schedule[:] = np.arange(90) // 10 % 3
+    job.query_only[:] = np.random.default_rng(5).random(90) < 0.3
+    outcome = simulate(spec, job, gates=True)
+    wrong, first = compare(spec, job, ["0"] * 90, expected_codes(spec, job), outcome)
+    assert not wrong, first
