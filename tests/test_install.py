@@ -52,7 +52,7 @@ def test_torch_is_not_installed_for(target, copy):
     assert not parts & {"ml", "test"}
 
 
-@pytest.mark.parametrize("target", ["sim", "verify", "bench", "test"])
+@pytest.mark.parametrize("target", ["sim", "verify", "bench", "synth", "test"])
 def test_icarus_is_installed_for(target, copy):
     assert "icarus" in installed_by(target, copy)
 
@@ -67,6 +67,17 @@ def test_verilator_is_installed_where_it_is_asked_for(target, copy):
 def test_an_unknown_simulator_is_refused(copy):
     answer = run("make", "--dry-run", "sim", "SIM=vcs", cwd=copy)
     assert answer.returncode == 2 and "SIM=vcs: allowed icarus, verilator" in answer.stderr
+
+
+def test_the_45_nm_library_is_fetched_when_asked_for(copy):
+    plans = [run("make", "-n", "synth", *ask, cwd=copy).stdout for ask in ([], ["LIB=nangate45"])]
+    assert [".ci/install.sh nangate45" in plan for plan in plans] == [False, True]
+    assert "hdl.synth --library nangate45" in plans[1]
+
+
+def test_gates_need_the_tools_of_synth(copy):
+    plan = run("make", "-n", "sim", "GATES=1", cwd=copy).stdout
+    assert ".ci/install.sh synth" in plan and "cosim.sim --gates" in plan
 
 
 def test_sim_passes_its_variables_on(copy):
