@@ -73,7 +73,7 @@ core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and
 verilog: $(CORE) ## write the Verilog and its port contract
 	@$(PY) -m hdl.verilog $(if $(HEADS),--heads $(HEADS))
 
-synth: $(SYNTH) $(SIM) $(SYNTH_LIBRARY) ## map to a cell library: cells, area, timing and power by component
+synth: $(SYNTH) $(ICARUS) $(SYNTH_LIBRARY) ## map to a cell library: cells, area, timing and power by component
 	@$(PY) -m hdl.synth --library $(LIB)
 
 train: $(ML) ## train the language model (torch)

@@ -130,11 +130,14 @@ def simulate(
     """Feed `job` to one head of `spec` in the simulator, coupled to the analog model.
 
     build_root: where Verilog and compiled simulations are kept between runs. waves: the waveform
-    file to write. gates: take the gates that the head is synthesised to instead of its RTL. Raises `CodeError` for a job that does not fit, `ToolError` without a simulator,
-    `GaincellError` if the simulation finds a fault of the RTL.
+    file to write. gates: take the gates that the head is synthesised to instead of its RTL. Raises
+    `CodeError` for a job that does not fit, `ToolError` without a simulator, `GaincellError` if the
+    simulation finds a fault of the RTL.
     """
     job.check(spec)
-    compiled = build(spec, simulator, build_root, exact=job.exact, waves=waves is not None, gates=gates)
+    compiled = build(
+        spec, simulator, build_root, exact=job.exact, waves=waves is not None, gates=gates
+    )
     return compiled.run(job, waves)
 
 
@@ -151,7 +154,8 @@ def build(
     """Write the Verilog and compile it, unless the same has been done before.
 
     Processes that need the same build at the same time wait for the first of them. gates: the
-    netlist in the place of the RTL. say: tell on stderr what is made and how long it took. Raises `ToolError` without a simulator.
+    netlist in the place of the RTL. say: tell on stderr what is made and how long it took. Raises
+    `ToolError` without a simulator.
     """
     chosen = SIMULATORS[simulator]
     chosen.check()

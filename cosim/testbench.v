@@ -76,7 +76,7 @@ module testbench #(
     if ($fscanf(stalls_file, "%d\n", stall) != 1) stall = -1;  // that was the last one
   endtask
   always @(posedge clk) begin
-    if (result_valid) begin
+    if (result_valid && !rst) begin
       if (waited == 0) found = cycle - 1;
       else if (result_payload !== offered) result_changed <= 1;
       offered = result_payload;

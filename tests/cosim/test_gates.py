@@ -15,8 +15,8 @@ from tests.cosim.conftest import expected_codes, random_job, small_spec
 def test_gates_of_the_full_head_give_the_golden_codes(tmp_path):
     spec = load_preset()
     stream = load_golden(spec).wrap_stream(4)
-    run = replay(spec, stream, "pipelined", tmp_path, gates=True, max_stall=20)
-    assert not run.mismatches, run.first
+    done = replay(spec, [stream], ["pipelined"], "icarus", 1, tmp_path, gates=True, max_stall=20)
+    assert not done.mismatches, done.runs[0].first
 
 
 def test_gates_of_a_small_head_follow_every_schedule_under_back_pressure():
