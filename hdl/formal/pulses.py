@@ -1,0 +1,122 @@
+"""Properties of the components that make, gate and count pulses."""
+
+from amaranth import Cat, Const, Mux, Signal, signed
+
+from analog_models.spec import HardwareSpec
+from hdl.formal.design import Design, Patch
+from hdl.formal.monitor import Monitor
+from hdl.formal.property import Property
+from hdl.formal.specs import PROVED_AT
+
+__all__ = ["PROPERTIES"]
+
+SPEC = PROVED_AT["pulses"]
+
+
+def pulse_lasts_its_code(design: Design, spec: HardwareSpec) -> Monitor:
+    """Count the cycles since `run` rose, and compare with the code that was loaded last."""
+    watch = Monitor(design, design.pulse_generator.PulseGenerator(spec))
+    dut, m = watch.dut, watch.m
+    code = Signal.like(dut.code, name="loaded")
+    with m.If(dut.load):
+        m.d.sync += code.eq(dut.code)
+    since = Signal(range(spec.levels.q_max + 2))  # cycles of `run` before this one
+    m.d.sync += since.eq(Mux(dut.run, since + (since <= spec.levels.q_max), 0))
+    watch.given(~(dut.load & dut.run))
+    width = spec.levels.q_max.bit_length()
+    for lane in range(spec.geometry.head_dim):
+        expected = (since != 0) & (since <= code.word_select(lane, width))
+        watch.always(dut.pulse[lane] == expected, "high for as many cycles as its code")
+    step = watch.register("step")
+    watch.lemma(step == Mux(since > spec.levels.q_max, spec.levels.q_max, since), "steps")
+    planes = [watch.register(f"code_{bit}") for bit in range(width)]
+    watch.lemma(Cat(Cat(p[i] for p in planes) for i in range(len(dut.pulse))) == code, "codes")
+    return watch
+
+
+def count_is_exact(design: Design, spec: HardwareSpec) -> Monitor:
+    """Sum the samples of one dimension in a number wide enough for any sum, and compare."""
+    watch = Monitor(design, design.pulse_counter.PulseCounter(spec))
+    dut, m = watch.dut, watch.m
+    tiles, dim, most = spec.geometry.subtiles, spec.geometry.head_dim, spec.levels.count_max
+    taken = Signal(range(most + 1))  # samples since the sums were cleared
+    ready, counting = Signal(), Signal()
+    pulse, negative = watch.past(dut.pulse, "pulse"), watch.past(dut.negative, "negative")
+    m.d.sync += counting.eq(dut.sample)
+    with m.If(dut.clear):
+        m.d.sync += [taken.eq(0), ready.eq(1)]
+    with m.Elif(dut.sample):
+        m.d.sync += taken.eq(taken + 1)
+    watch.given(~dut.sample | (ready & ~dut.clear & (taken < most)))
+    watch.given(~(dut.clear & counting))
+    watch.given(~counting | (dut.negative == negative))
+    counted = taken - counting
+    width = len(dut.total) // dim
+    for d in range(dim):
+        lanes = range(d, tiles * dim, dim)
+        exact = Signal(signed(width + 2), name=f"exact_{d}")
+        digits = sum((Mux(pulse[i], Mux(negative[i], -1, 1), 0) for i in lanes), Const(0))
+        with m.If(dut.clear):
+            m.d.sync += exact.eq(0)
+        with m.Elif(counting):
+            m.d.sync += exact.eq(exact + digits)
+        total = dut.total.word_select(d, width).as_signed()
+        watch.always(~(dut.show & ready & (counted == most)) | (total == exact), "an exact sum")
+        watch.always((total <= spec.out_max) & (total >= -spec.out_max), "in range")
+        planes = Cat(watch.register(f"total_{bit}")[d] for bit in range(width)).as_signed()
+        watch.lemma(~ready | (planes == exact - spec.out_max + tiles * counted), "the offsets")
+        bound = tiles * counted
+        watch.lemma(~ready | ((exact <= bound) & (exact >= -bound)), "as many as counted")
+        watch.lemma(ready | (planes == 0), "nothing counted")
+    watch.lemma(~counting | (watch.register("sampled") == pulse), "as sampled")
+    watch.lemma(watch.register("counting") == counting, "a sample is counted in the next cycle")
+    watch.lemma((taken >= counting) & (taken <= most) & (ready | (taken == 0)), "samples")
+    return watch
+
+
+def gate_follows(design: Design, spec: HardwareSpec) -> Monitor:
+    """Compare each row with its phase, validity and pulse."""
+    watch = Monitor(design, design.activation.ActivationGate(spec))
+    dut = watch.dut
+    for row in range(spec.geometry.window):
+        passes = dut.activate & dut.valid[row] & dut.phi[row]
+        watch.always(dut.row[row] == passes, "only valid pulses, only in the phase")
+    return watch
+
+
+PROPERTIES = [
+    Property(
+        name="pulse-lasts-its-code",
+        statement="A query pulse rises one cycle after `run` and lasts exactly its code, once.",
+        component="PulseGenerator",
+        spec=SPEC,
+        watch=pulse_lasts_its_code,
+        depth=2,
+        assumes="no load while `run`",
+        broken=Patch("pulse_generator", "self.pulse & longer", "longer", "a pulse may rise again"),
+        broken_depth=20,
+    ),
+    Property(
+        name="count-saturates",
+        statement="A sum is exactly that of its signed samples, at most `count_max` a sub-tile "
+        "however long the pulses are, and never wraps.",
+        component="PulseCounter",
+        spec=SPEC,
+        watch=count_is_exact,
+        depth=2,
+        assumes="at most `count_max` samples after a clear (see samples-are-limited), "
+        "a sign that stays while its pulse is counted",
+        broken=Patch("pulse_counter", "sampled & ~self.negative", "sampled", "signs are ignored"),
+        broken_depth=20,
+    ),
+    Property(
+        name="gate-passes-valid-only",
+        statement="The phi pulse of a slot reaches its V row if and only if the slot is valid and "
+        "the phase is `activate`.",
+        component="ActivationGate",
+        spec=SPEC,
+        watch=gate_follows,
+        depth=1,
+        broken=Patch("activation", "Mux(self.activate, self.valid, 0)", "self.activate.replicate(len(self.valid))", "no mask"),
+    ),
+]

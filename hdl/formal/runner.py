@@ -1,0 +1,79 @@
+"""Proves properties and sees to it that their broken variants are caught."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdl.formal.design import Design
+from hdl.formal.property import Property
+from hdl.formal.solver import Outcome, solve
+
+__all__ = ["Verdict", "check", "check_all"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a property and of its broken variant.
+
+    Attributes
+    ----------
+    real, broken : Outcome
+    seconds : float
+        Wall time of both.
+    """
+
+    property: Property
+    real: Outcome
+    broken: Outcome
+    seconds: float
+
+    @property
+    def proved(self) -> bool:
+        """The component has the property."""
+        return self.real.status == "PASS"
+
+    @property
+    def caught(self) -> bool:
+        """The broken variant violates the property, from reset."""
+        return self.broken.status == "FAIL"
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, in one line; empty if nothing is."""
+        if not self.proved:
+            why = {
+                "FAIL": "does not hold",
+                "UNKNOWN": "holds from reset as far as it was checked, but the induction fails",
+                "TIMEOUT": "the solver did not finish",
+            }[self.real.status]
+            where = f" at {self.real.failed}" if self.real.failed else ""
+            return f"{self.property.name}: {why}{where}; trace {self.real.trace}"
+        if not self.caught:
+            variant = self.property.broken.breaks
+            return f"{self.property.name}: its broken variant ({variant}) is not caught"
+        return ""
+
+
+def check(item: Property, folder: Path) -> Verdict:
+    """Prove one property and check its broken variant, in `folder`/NAME."""
+    start = time.perf_counter()
+    mode = "prove" if item.method == "k-induction" else "bmc"
+    watch = item.watch(Design(), item.spec)
+    real = solve(watch, folder / item.name / "real", mode, item.depth)
+    watch = item.watch(Design(item.broken), item.spec)
+    depth = item.broken_depth or item.depth
+    broken = solve(watch, folder / item.name / "broken", "bmc", depth)
+    return Verdict(item, real, broken, time.perf_counter() - start)
+
+
+def check_all(items: Iterable[Property], folder: Path, jobs: int) -> Iterator[Verdict]:
+    """Check `items`, `jobs` at a time; verdicts in the order in which they come."""
+    work: Callable[[Property], Verdict] = lambda item: check(item, folder)  # noqa: E731
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for done in as_completed([pool.submit(work, item) for item in items]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
