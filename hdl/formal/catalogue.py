@@ -1,8 +1,14 @@
 """All properties, component by component."""
 
-from hdl.formal import pulses, window
+from hdl.formal import flow, hazards, pulses, window, writes
 from hdl.formal.property import Property
 
 __all__ = ["PROPERTIES"]
 
-PROPERTIES: tuple[Property, ...] = (*window.PROPERTIES, *pulses.PROPERTIES)
+PROPERTIES: tuple[Property, ...] = (
+    *window.PROPERTIES,
+    *pulses.PROPERTIES,
+    *hazards.PROPERTIES,
+    *writes.PROPERTIES,
+    *flow.PROPERTIES,
+)

@@ -25,7 +25,7 @@ class Monitor(Elaboratable):
         self.m = Module()
         self._fragment = Fragment.get(dut, None)
         self.m.submodules.dut = self._fragment
-        self.ports = [value for _, _, value in dut.signature.flatten(dut)]
+        self.ports = [Value.cast(value) for _, _, value in dut.signature.flatten(dut)]
 
     def always(self, condition: Any, message: str) -> None:
         """Assert `condition` in every cycle."""

@@ -6,11 +6,9 @@ from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
 from hdl.formal.monitor import Monitor
 from hdl.formal.property import Property
-from hdl.formal.specs import PROVED_AT
+from hdl.formal.specs import FEW_SLOTS
 
 __all__ = ["PROPERTIES"]
-
-SPEC = PROVED_AT["pulses"]
 
 
 def pulse_lasts_its_code(design: Design, spec: HardwareSpec) -> Monitor:
@@ -44,10 +42,10 @@ def count_is_exact(design: Design, spec: HardwareSpec) -> Monitor:
     pulse, negative = watch.past(dut.pulse, "pulse"), watch.past(dut.negative, "negative")
     m.d.sync += counting.eq(dut.sample)
     with m.If(dut.clear):
-        m.d.sync += [taken.eq(0), ready.eq(1)]
+        m.d.sync += [taken.eq(dut.sample), ready.eq(1)]
     with m.Elif(dut.sample):
         m.d.sync += taken.eq(taken + 1)
-    watch.given(~dut.sample | (ready & ~dut.clear & (taken < most)))
+    watch.given(~dut.sample | dut.clear | (ready & (taken < most)))
     watch.given(~(dut.clear & counting))
     watch.given(~counting | (dut.negative == negative))
     counted = taken - counting
@@ -89,7 +87,7 @@ PROPERTIES = [
         name="pulse-lasts-its-code",
         statement="A query pulse rises one cycle after `run` and lasts exactly its code, once.",
         component="PulseGenerator",
-        spec=SPEC,
+        spec=FEW_SLOTS,
         watch=pulse_lasts_its_code,
         depth=2,
         assumes="no load while `run`",
@@ -101,7 +99,7 @@ PROPERTIES = [
         statement="A sum is exactly that of its signed samples, at most `count_max` a sub-tile "
         "however long the pulses are, and never wraps.",
         component="PulseCounter",
-        spec=SPEC,
+        spec=FEW_SLOTS,
         watch=count_is_exact,
         depth=2,
         assumes="at most `count_max` samples after a clear (see samples-are-limited), "
@@ -114,7 +112,7 @@ PROPERTIES = [
         statement="The phi pulse of a slot reaches its V row if and only if the slot is valid and "
         "the phase is `activate`.",
         component="ActivationGate",
-        spec=SPEC,
+        spec=FEW_SLOTS,
         watch=gate_follows,
         depth=1,
         broken=Patch("activation", "Mux(self.activate, self.valid, 0)", "self.activate.replicate(len(self.valid))", "no mask"),

@@ -6,11 +6,9 @@ from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
 from hdl.formal.monitor import Monitor
 from hdl.formal.property import Property
-from hdl.formal.specs import PROVED_AT
+from hdl.formal.specs import FEW_SLOTS
 
 __all__ = ["PROPERTIES"]
-
-SPEC = PROVED_AT["window"]
 
 
 class PointerMonitor(Monitor):
@@ -63,21 +61,35 @@ def once_per_lap(design: Design, spec: HardwareSpec) -> Monitor:
 
 
 def flush_empties(design: Design, spec: HardwareSpec) -> Monitor:
-    """After the first token of a sequence its slot alone is valid, before any token none."""
+    """A mask that is captured before the second token of a sequence holds the first slot alone."""
     watch = PointerMonitor(design, spec)
-    watch.always(~watch.first | (watch.dut.valid == 1), "the first slot alone is valid")
-    watch.always(watch.begun | (watch.dut.valid == 0), "no slot is valid after reset")
+    m, dut = watch.m, watch.dut
+    alone_before, captured, captured_alone = Signal(), Signal(), Signal()
+    alone = Mux(watch.accepted, watch.first, alone_before)
+    m.d.sync += alone_before.eq(alone)
+    with m.If(dut.capture):
+        m.d.sync += [captured.eq(watch.begun), captured_alone.eq(alone)]
+    watch.always(captured | (dut.valid == 0), "no slot before the first token")
+    watch.always(~captured_alone | (dut.valid == 1), "the first slot alone after a flush")
+    watch.lemma(~alone | (watch.register("filled") == 1), "one slot is filled")
+    watch.lemma(captured | (watch.register("captured") == 0), "none is captured")
+    watch.lemma(~captured_alone | (watch.register("captured") == 1), "one is captured")
     return watch
 
 
-def valid_is_written(design: Design, spec: HardwareSpec) -> Monitor:
-    """A slot is valid if and only if a token of the present sequence was given it."""
+def valid_is_given(design: Design, spec: HardwareSpec) -> Monitor:
+    """A slot is in a captured mask if and only if a token of the sequence was given it by then."""
     watch = PointerMonitor(design, spec)
+    m, dut = watch.m, watch.dut
     slot = watch.any_of(range(spec.geometry.window), "chosen_slot")
-    given_before = Signal()
-    given = (given_before & ~watch.first) | (watch.accepted & (watch.dut.slot == slot))
-    watch.m.d.sync += given_before.eq(given)
-    watch.always(watch.dut.valid.bit_select(slot, 1) == given, "valid if a token was given it")
+    given_before, captured = Signal(), Signal()
+    given = (given_before & ~watch.first) | (watch.accepted & (dut.slot == slot))
+    m.d.sync += given_before.eq(given)
+    with m.If(dut.capture):
+        m.d.sync += captured.eq(given)
+    watch.always(dut.valid.bit_select(slot, 1) == captured, "valid if a token was given it")
+    watch.lemma(given == (slot < watch.register("filled")), "slots fill in order")
+    watch.lemma(captured == (slot < watch.register("captured")), "and are captured so")
     return watch
 
 
@@ -87,7 +99,7 @@ PROPERTIES = [
         statement="The slot stays inside the window of its sequence, and from one visit of a slot "
         "to the next there are exactly as many tokens as the window is long.",
         component="WindowPointer",
-        spec=SPEC,
+        spec=FEW_SLOTS,
         watch=once_per_lap,
         depth=2,
         broken=Patch(
@@ -97,22 +109,24 @@ PROPERTIES = [
     ),
     Property(
         name="flush-empties-mask",
-        statement="When a sequence starts, its first slot alone is valid; before that none is.",
+        statement="A mask captured after the first token of a sequence holds its slot alone; one "
+        "captured before any token is empty.",
         component="WindowPointer",
-        spec=SPEC,
+        spec=FEW_SLOTS,
         watch=flush_empties,
         depth=2,
         broken=Patch("window", "filled.eq(1)", "filled.eq(filled + 1)", "a flush keeps the count"),
         broken_depth=12,
     ),
     Property(
-        name="valid-slot-is-written",
-        statement="A slot is valid if and only if a token of the present sequence was given it.",
+        name="valid-slot-was-given",
+        statement="A slot is in the captured mask if and only if a token of the sequence had been "
+        "given it.",
         component="WindowPointer",
-        spec=SPEC,
-        watch=valid_is_written,
+        spec=FEW_SLOTS,
+        watch=valid_is_given,
         depth=2,
-        broken=Patch("window", "slots - filled", "slots - last - 1", "the whole window is valid"),
+        broken=Patch("window", "captured.eq(filled)", "captured.eq(last + 1)", "the whole window is valid"),
         broken_depth=12,
     ),
 ]

@@ -1,0 +1,106 @@
+"""What the monitors of a whole head share: where its tokens are in the schedule."""
+
+from collections.abc import Callable
+
+from amaranth import Mux, Signal, Value
+
+from analog_models.spec import HardwareSpec
+from hdl.formal.design import Design
+from hdl.formal.monitor import Monitor
+
+__all__ = ["HeadMonitor"]
+
+
+class HeadMonitor(Monitor):
+    """Watches a head that runs every schedule of its specification.
+
+    The solver drives the streams, the schedule, the window length and all analog inputs as it
+    likes, from cycle to cycle.
+
+    Attributes
+    ----------
+    accept, take : Value
+        A token is accepted at the next edge, a result is taken.
+    writes, control : the pins
+    flags : name -> Value
+        Control signals of the timeline.
+    cycle, stage, repeating : Signal
+        Registers of the sequencer.
+    """
+
+    def __init__(self, design: Design, spec: HardwareSpec) -> None:
+        super().__init__(design, design.head.AttentionHead(spec))
+        self.spec = spec
+        self.timelines = design.timeline.timelines(spec)
+        dut = self.dut
+        self.writes, self.control = dut.pins.write, dut.control
+        self.accept = dut.token.valid & dut.token.ready
+        self.take = dut.result.valid & dut.result.ready
+        self.sequencer = dut.control_unit.sequencer
+        active = self.sequencer.active
+        self.flags: dict[str, Value] = {name: getattr(active, name) for name in active.signature.members}
+        self.cycle = self.register("cycle", "control", "sequencer")
+        self.stage = self.register("stage", "control", "sequencer")
+        self.repeating = self.register("repeating", "control", "sequencer")
+        self._lemmas()
+
+    def by_schedule(self, of: Callable) -> Value:
+        """`of` the timeline that runs."""
+        first, *others = (of(timeline) for timeline in self.timelines)
+        value = Value.cast(first)
+        for number, other in enumerate(others, 1):
+            value = Mux(self.sequencer.chosen == number, other, value)
+        return value
+
+    def tokens_in(self, interval: Callable) -> Value:
+        """How many tokens are in `interval` (of a timeline), which may be empty."""
+        return self._sum(interval, lambda cycle: Value.cast(1))
+
+    def elapsed(self, interval: Callable) -> Value:
+        """Cycles that the token in `interval` (of a timeline) has been there; 0 without one."""
+        return self._sum(interval, lambda cycle: cycle)
+
+    def _sum(self, interval: Callable, of: Callable) -> Value:
+        """Sum over the tokens in `interval` of a function of the cycle in it."""
+
+        def total(timeline) -> Value:
+            value = Value.cast(0)
+            inside = interval(timeline)
+            for stage in range(timeline.stages):
+                begin = stage * timeline.period
+                start = max(0, inside.start - begin)
+                stop = min(timeline.period, inside.stop - begin)
+                here = (self.cycle >= start) & (self.cycle < stop) & self.stage[stage]
+                if start < stop:
+                    cycle = (self.cycle + (begin - inside.start))[: len(self.cycle) + 1]
+                    value = value + Mux(here, of(cycle), 0)
+            return value
+
+        return self.by_schedule(total)
+
+    def any_in(self, interval: Callable) -> Value:
+        """Whether a token is in `interval` (of a timeline)."""
+        return self.tokens_in(interval) != 0
+
+    def _lemmas(self) -> None:
+        """The control signals follow from cycle and stages; a result has room when it comes."""
+        period, stages = (lambda t: t.period), (lambda t: 2**t.stages)
+        self.lemma(self.sequencer.chosen < len(self.timelines), "a schedule that exists")
+        self.lemma(self.stage < self.by_schedule(stages), "no more stages than there are")
+        self.lemma((self.stage == 0) | (self.cycle < self.by_schedule(period)), "in the period")
+        for name, flag in self.flags.items():
+            expected = self.any_in(lambda t, name=name: t.intervals[name])
+            if name.startswith("strobe"):
+                expected = expected & ~self.repeating
+            self.lemma(flag == expected, f"{name} in its interval")
+        passed_hold = self.any_in(lambda t: range(t.hold + 1, t.latency))
+        self.lemma(
+            ~(passed_hold & self.by_schedule(self._before_done) & self.dut.result.valid),
+            "a token that went past the hold finds the result taken",
+        )
+
+    def _before_done(self, timeline) -> Value:
+        """The cycle is after the hold and not after that in which a token is done."""
+        hold, done = timeline.hold, (timeline.latency - 1) % timeline.period
+        after, before = self.cycle > hold, self.cycle <= done
+        return after & before if hold < done else after | before

@@ -1,0 +1,133 @@
+"""Properties of a head: what its tokens write, and what of it they read back."""
+
+from amaranth import Mux, Signal
+
+from analog_models.spec import HardwareSpec
+from hdl.formal.design import Design, Patch
+from hdl.formal.head_monitor import HeadMonitor
+from hdl.formal.monitor import Monitor
+from hdl.formal.property import Property
+from hdl.formal.specs import FEW_SLOTS
+
+__all__ = ["PROPERTIES"]
+
+
+def written_once(design: Design, spec: HardwareSpec) -> Monitor:
+    """Count the cycles of both strobes from a token to the next, and compare their codes."""
+    watch = HeadMonitor(design, spec)
+    m, writes, token = watch.m, watch.writes, watch.dut.token.payload
+    begun = Signal()
+    with m.If(watch.accept & ~token.query_only):
+        m.d.sync += begun.eq(1)
+    writing = watch.stage[0] & ~watch.repeating
+    watch.lemma(~writing | begun, "a token with a key is there")
+    for array, offered in (("k", token.k), ("v", token.v)):
+        strobe = getattr(writes, f"strobe_{array}")
+        code = Signal(len(writes.code), name=f"code_{array}")
+        cycles = Signal(range(spec.timing.strobe + 2), name=f"cycles_{array}")
+        with m.If(watch.accept & ~token.query_only):
+            m.d.sync += [code.eq(offered), cycles.eq(0)]
+        with m.Elif(strobe & (cycles <= spec.timing.strobe)):
+            m.d.sync += cycles.eq(cycles + 1)
+        watch.always(~strobe | (writes.code == code), "a strobe writes the token's own code")
+        complete = cycles == spec.timing.strobe
+        watch.always(~(watch.accept & begun) | complete, "it lasts as long as it has to")
+
+        def interval(timeline, name=f"strobe_{array}") -> range:
+            return timeline.intervals[name]
+
+        over = watch.any_in(lambda t, of=interval: range(of(t).stop, t.period))
+        expected = Mux(~writing | over, spec.timing.strobe, watch.elapsed(interval))
+        watch.lemma(~begun | (cycles == expected), "strobed so far")
+        register = watch.register(f"{array}_register", "datapath")
+        watch.lemma(~writing | (register == code), "the registers hold the token")
+    return watch
+
+
+def query_only_never_writes(design: Design, spec: HardwareSpec) -> Monitor:
+    """Remember whether the latest token is a further query."""
+    watch = HeadMonitor(design, spec)
+    query = Signal()
+    with watch.m.If(watch.accept):
+        watch.m.d.sync += query.eq(watch.dut.token.payload.query_only)
+    strobe = watch.writes.strobe_k | watch.writes.strobe_v
+    watch.always(~(query & strobe), "a further query does not write")
+    watch.lemma(~watch.stage[0] | (watch.repeating == query), "the sequencer knows")
+    return watch
+
+
+def unwritten_never_activates(design: Design, spec: HardwareSpec) -> Monitor:
+    """Remember whether any one slot was written in the sequence, and whether when gates opened."""
+    watch = HeadMonitor(design, spec)
+    m, writes, token = watch.m, watch.writes, watch.dut.token.payload
+    slot = watch.any_of(range(spec.geometry.window), "chosen_slot")
+    written, allowed_before = Signal(), Signal()
+    with m.If(watch.accept & token.flush & ~token.query_only):
+        m.d.sync += written.eq(0)
+    with m.Elif(writes.strobe_v & (writes.slot == slot)):
+        m.d.sync += written.eq(1)
+    opens = watch.control.activate & ~watch.past(watch.control.activate, "activate")
+    allowed = Mux(opens, watch.past(written, "written"), allowed_before)
+    m.d.sync += allowed_before.eq(allowed)
+    watch.always(~watch.dut.pins.row.bit_select(slot, 1) | allowed, "no gate of an unwritten slot")
+
+    filled = watch.register("filled", "control", "window")
+    captured = watch.register("captured", "control", "window")
+    last = watch.register("last", "control", "window")
+    latest = watch.dut.control_unit.slot
+    in_order = (filled == latest + 1) | (filled == last + 1)
+    begun = (latest <= last) & (last < spec.geometry.window) & in_order
+    watch.lemma(begun | ((filled == 0) & (latest == 0)), "slots fill in order")
+    before_write = watch.any_in(lambda t: range(t.intervals["strobe_v"].start + 1))
+    pending = before_write & (latest == slot) & ~watch.repeating
+    watch.lemma(~(slot < filled) | pending | written, "a filled slot is written")
+    watch.lemma(~(watch.control.activate & (slot < captured)) | allowed, "a captured one, too")
+    return watch
+
+
+PROPERTIES = [
+    Property(
+        name="token-is-written-once",
+        statement="Before the next token is accepted, a token's own codes are written to each "
+        "array, once, by a strobe of exactly `timing.strobe` cycles.",
+        component="AttentionHead",
+        spec=FEW_SLOTS,
+        watch=written_once,
+        depth=2,
+        broken=Patch(
+            "write_scheduler",
+            "Mux(self.write_v, self.v, self.k)",
+            "Mux(self.write_v, self.k, self.v)",
+            "key and value are swapped",
+        ),
+        broken_depth=30,
+    ),
+    Property(
+        name="query-only-never-writes",
+        statement="After a further query on the same window no strobe comes before the next token.",
+        component="AttentionHead",
+        spec=FEW_SLOTS,
+        watch=query_only_never_writes,
+        depth=2,
+        broken=Patch(
+            "sequencer", "value & ~repeating if", "value if", "further queries write like tokens"
+        ),
+        broken_depth=30,
+    ),
+    Property(
+        name="unwritten-slot-never-activates",
+        statement="The phi pulse of a slot that was not written in the sequence of the token that "
+        "is activated never reaches its V row.",
+        component="AttentionHead",
+        spec=FEW_SLOTS,
+        watch=unwritten_never_activates,
+        depth=2,
+        broken=Patch(
+            "window",
+            "with m.If(self.capture):",
+            "with m.If(1):",
+            "the mask follows the next token while gates are open",
+        ),
+        broken_depth=50,
+    ),
+]
