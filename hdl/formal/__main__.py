@@ -36,8 +36,11 @@ def main() -> int:
     for verdict in check_all(chosen, args.out, args.jobs):
         verdicts.append(verdict)
         state = "FAULT" if verdict.fault else "proved"
-        print(f"{len(verdicts):3} {state:7}{verdict.property.name} ({verdict.seconds:.0f} s)", flush=True)
-    verdicts.sort(key=lambda verdict: chosen.index(verdict.property))
+        print(
+            f"{len(verdicts):3} {state:7}{verdict.item.name} ({verdict.seconds:.0f} s)",
+            flush=True,
+        )
+    verdicts.sort(key=lambda verdict: chosen.index(verdict.item))
     _print(verdicts)
     result = _result(verdicts, time.perf_counter() - start)
     print(f"result: {write_json(args.out / 'result.json', result)}")
@@ -57,10 +60,10 @@ def _chosen(names: list[str]) -> list[Property]:
 
 
 def _print(verdicts: list[Verdict]) -> None:
-    width = max(len(verdict.property.name) for verdict in verdicts)
+    width = max(len(verdict.item.name) for verdict in verdicts)
     print(f"\n{'property':<{width}}  {'method':<11} depth  proved  broken variant  seconds")
     for verdict in verdicts:
-        item = verdict.property
+        item = verdict.item
         print(
             f"{item.name:<{width}}  {item.method:<11} {item.depth:>5}  "
             f"{'yes' if verdict.proved else 'NO':<6}  "
@@ -71,7 +74,7 @@ def _print(verdicts: list[Verdict]) -> None:
 
 
 def _result(verdicts: list[Verdict], wall_s: float) -> dict[str, Any]:
-    specs = {verdict.property.spec.name: verdict.property.spec for verdict in verdicts}
+    specs = {verdict.item.spec.name: verdict.item.spec for verdict in verdicts}
     return {
         "properties": [_row(verdict) for verdict in verdicts],
         "specs": {
@@ -89,7 +92,7 @@ def _result(verdicts: list[Verdict], wall_s: float) -> dict[str, Any]:
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
-    item = verdict.property
+    item = verdict.item
     return {
         "name": item.name,
         "statement": item.statement,

@@ -106,12 +106,12 @@ def ready_in_time(design: Design, spec: HardwareSpec) -> Monitor:
         m.d.sync += refused.eq(0)
     with m.Elif(~stalled & (refused < flight + 3)):
         m.d.sync += refused.eq(refused + 1)
-    watch.always(dut.token.ready | (refused <= flight), "ready again")
+    watch.always(dut.token.ready | asks_anew | (refused <= flight), "ready again")
     place = Value.cast(0)  # of the youngest token
     for stage in reversed(range(len(watch.stage))):
         begin = watch.by_schedule(lambda t, stage=stage: stage * t.period)
         place = Mux(watch.stage[stage], begin + watch.cycle, place)
-    drained = dut.token.ready | (refused <= flight)
+    drained = dut.token.ready | asks_anew | (refused <= flight)
     watch.lemma(Mux(watch.stage == 0, drained, refused <= place), "since the youngest token")
     return watch
 
@@ -180,8 +180,8 @@ PROPERTIES = [
     ),
     Property(
         name="result-in-time",
-        statement="The result of a token is valid after at most `latency` cycles in which no result "
-        "waits to be taken.",
+        statement="The result of a token is valid after at most `latency` cycles in which no "
+        "result waits to be taken.",
         component="AttentionHead",
         spec=FEW_SLOTS,
         watch=result_in_time,

@@ -38,7 +38,9 @@ class HeadMonitor(Monitor):
         self.take = dut.result.valid & dut.result.ready
         self.sequencer = dut.control_unit.sequencer
         active = self.sequencer.active
-        self.flags: dict[str, Value] = {name: getattr(active, name) for name in active.signature.members}
+        self.flags: dict[str, Value] = {
+            name: getattr(active, name) for name in active.signature.members
+        }
         self.cycle = self.register("cycle", "control", "sequencer")
         self.stage = self.register("stage", "control", "sequencer")
         self.repeating = self.register("repeating", "control", "sequencer")

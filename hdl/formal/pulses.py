@@ -115,6 +115,11 @@ PROPERTIES = [
         spec=FEW_SLOTS,
         watch=gate_follows,
         depth=1,
-        broken=Patch("activation", "Mux(self.activate, self.valid, 0)", "self.activate.replicate(len(self.valid))", "no mask"),
+        broken=Patch(
+            "activation",
+            "Mux(self.activate, self.valid, 0)",
+            "self.activate.replicate(len(self.valid))",
+            "no mask",
+        ),
     ),
 ]

@@ -1,7 +1,7 @@
 """Proves properties and sees to it that their broken variants are caught."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,12 @@ class Verdict:
     Attributes
     ----------
     real, broken : Outcome
+        Of the component as it is, and of the variant.
     seconds : float
         Wall time of both.
     """
 
-    property: Property
+    item: Property
     real: Outcome
     broken: Outcome
     seconds: float
@@ -49,10 +50,10 @@ class Verdict:
                 "TIMEOUT": "the solver did not finish",
             }[self.real.status]
             where = f" at {self.real.failed}" if self.real.failed else ""
-            return f"{self.property.name}: {why}{where}; trace {self.real.trace}"
+            return f"{self.item.name}: {why}{where}; trace {self.real.trace}"
         if not self.caught:
-            variant = self.property.broken.breaks
-            return f"{self.property.name}: its broken variant ({variant}) is not caught"
+            variant = self.item.broken.breaks
+            return f"{self.item.name}: its broken variant ({variant}) is not caught"
         return ""
 
 
@@ -70,10 +71,9 @@ def check(item: Property, folder: Path) -> Verdict:
 
 def check_all(items: Iterable[Property], folder: Path, jobs: int) -> Iterator[Verdict]:
     """Check `items`, `jobs` at a time; verdicts in the order in which they come."""
-    work: Callable[[Property], Verdict] = lambda item: check(item, folder)  # noqa: E731
     pool = ThreadPoolExecutor(jobs)
     try:
-        for done in as_completed([pool.submit(work, item) for item in items]):
+        for done in as_completed([pool.submit(check, item, folder) for item in items]):
             yield done.result()
     finally:
         pool.shutdown(cancel_futures=True)

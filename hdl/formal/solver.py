@@ -65,7 +65,7 @@ def solve(
     depth: int,
     timeout_s: int = 600,
 ) -> Outcome:
-    """Check the assertions of `monitor` for `depth` cycles from reset, or `prove` them by induction.
+    """Check the assertions for `depth` cycles from reset, or `prove` them by induction.
 
     Writes the circuit, the SymbiYosys file, its log and any trace to `folder`. Raises `ToolError`
     if a program is missing or the run breaks off.

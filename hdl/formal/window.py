@@ -126,7 +126,9 @@ PROPERTIES = [
         spec=FEW_SLOTS,
         watch=valid_is_given,
         depth=2,
-        broken=Patch("window", "captured.eq(filled)", "captured.eq(last + 1)", "the whole window is valid"),
+        broken=Patch(
+            "window", "captured.eq(filled)", "captured.eq(last + 1)", "the whole window is valid"
+        ),
         broken_depth=12,
     ),
 ]
