@@ -1,6 +1,6 @@
 """Properties of a head on the pins of its arrays: nothing happens at once that must not."""
 
-from amaranth import Array, Mux, Signal, Value
+from amaranth import Mux, Signal
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from amaranth import Mux, Signal, Value
+from amaranth import Mux, Value
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design
