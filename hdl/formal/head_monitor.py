@@ -1,14 +1,19 @@
 """What the monitors of a whole head share: where its tokens are in the schedule."""
 
 from collections.abc import Callable
+from functools import partial
 
-from amaranth import Mux, Value
+from amaranth import Mux, Signal, Value
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design
 from hdl.formal.monitor import Monitor
+from hdl.formal.property import Property
+from hdl.formal.specs import FEW_SLOTS
 
-__all__ = ["HeadMonitor"]
+__all__ = ["HeadMonitor", "head_property"]
+
+head_property = partial(Property, component="AttentionHead", spec=FEW_SLOTS, depth=2)
 
 
 class HeadMonitor(Monitor):
@@ -83,6 +88,32 @@ class HeadMonitor(Monitor):
     def any_in(self, interval: Callable) -> Value:
         """Whether a token is in `interval` (of a timeline)."""
         return self.tokens_in(interval) != 0
+
+    def bank_to_convert(self, charge: str, convert: str) -> Value:
+        """The capacitor of the token that `convert` comes to next, after its `charge`.
+
+        The bank pin of a conversion moves on at the end of the phase, the control signal may have
+        ended before. With a lemma: the banks of both phases differ by the tokens between them.
+        """
+        end = {"activate": "activate_end", "convert": "read_out_end"}[convert]
+        bank = getattr(self.control, f"{convert}_bank")
+        double = self.by_schedule(lambda t: t.capacitors == 2)
+        between = self.tokens_in(lambda t: range(t.intervals[charge].stop, t.intervals[end].stop))
+        differ = getattr(self.control, f"{charge}_bank") ^ bank
+        self.lemma(differ == (between[0] & double), "banks take turns")
+        older = self.any_in(lambda t: range(t.intervals[convert].stop, t.intervals[end].stop))
+        return bank ^ (older & double)
+
+    def window_registers(self) -> tuple[Signal, Signal]:
+        """How many slots are filled, and were at the last capture. With lemmas on both."""
+        window, slots = ("control", "window"), self.spec.geometry.window
+        filled, captured = (self.register(name, *window) for name in ("filled", "captured"))
+        last, latest = self.register("last", *window), self.dut.control_unit.slot
+        in_order = (filled == latest + 1) | (filled == last + 1)
+        begun = (latest <= last) & (last < slots) & in_order
+        self.lemma(begun | ((filled == 0) & (latest == 0)), "slots fill in order")
+        self.lemma(captured <= slots, "captured when so many were filled")
+        return filled, captured
 
     def _lemmas(self) -> None:
         """The control signals follow from cycle and stages; a result has room when it comes."""

@@ -1,8 +1,7 @@
 """What a property is: a statement, a circuit that watches it, and how it is proved and broken."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
@@ -28,13 +27,11 @@ class Property:
     watch : (Design, HardwareSpec) -> Monitor
         Builds the component and the assertions.
     depth : int
-        Cycles of the induction, or of the bounded check, from reset.
+        Cycles k of the induction.
     broken : Patch
-        A change of the design with which the assertions must fail.
-    method : "k-induction" or "bmc"
-        For all time, or for the first `depth` cycles after the start.
-    broken_depth : int
-        Cycles within which the broken variant must be caught (`depth` if 0).
+        A change of the design that violates the property.
+    caught_within : int
+        Cycles from the start within which it must do so.
     assumes : str
         What the proof takes for granted of the component's surroundings.
     """
@@ -46,6 +43,5 @@ class Property:
     watch: Callable[[Design, HardwareSpec], Monitor]
     depth: int
     broken: Patch
-    method: Literal["k-induction", "bmc"] = "k-induction"
-    broken_depth: int = 0
-    assumes: str = field(default="nothing")
+    caught_within: int
+    assumes: str = "nothing"

@@ -92,7 +92,7 @@ PROPERTIES = [
         depth=2,
         assumes="no load while `run`",
         broken=Patch("pulse_generator", "self.pulse & longer", "longer", "a pulse may rise again"),
-        broken_depth=20,
+        caught_within=20,
     ),
     Property(
         name="count-saturates",
@@ -105,7 +105,7 @@ PROPERTIES = [
         assumes="at most `count_max` samples after a clear (see samples-are-limited), "
         "a sign that stays while its pulse is counted",
         broken=Patch("pulse_counter", "sampled & ~self.negative", "sampled", "signs are ignored"),
-        broken_depth=20,
+        caught_within=20,
     ),
     Property(
         name="gate-passes-valid-only",
@@ -121,5 +121,6 @@ PROPERTIES = [
             "self.activate.replicate(len(self.valid))",
             "no mask",
         ),
+        caught_within=1,
     ),
 ]

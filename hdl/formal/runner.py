@@ -58,14 +58,12 @@ class Verdict:
 
 
 def check(item: Property, folder: Path) -> Verdict:
-    """Prove one property and check its broken variant, in `folder`/NAME."""
+    """Prove one property and refute it of its broken variant, in `folder`/NAME."""
     start = time.perf_counter()
-    mode = "prove" if item.method == "k-induction" else "bmc"
-    watch = item.watch(Design(), item.spec)
-    real = solve(watch, folder / item.name / "real", mode, item.depth)
-    watch = item.watch(Design(item.broken), item.spec)
-    depth = item.broken_depth or item.depth
-    broken = solve(watch, folder / item.name / "broken", "bmc", depth)
+    folder = folder / item.name
+    real = solve(item.watch(Design(), item.spec), folder / "real", "prove", item.depth)
+    variant = item.watch(Design(item.broken), item.spec)
+    broken = solve(variant, folder / "broken", "bmc", item.caught_within)
     return Verdict(item, real, broken, time.perf_counter() - start)
 
 

@@ -105,7 +105,7 @@ PROPERTIES = [
         broken=Patch(
             "window", "self.slot == last", "self.slot == slots - 1", "wraps at the last slot built"
         ),
-        broken_depth=12,
+        caught_within=12,
     ),
     Property(
         name="flush-empties-mask",
@@ -116,7 +116,7 @@ PROPERTIES = [
         watch=flush_empties,
         depth=2,
         broken=Patch("window", "filled.eq(1)", "filled.eq(filled + 1)", "a flush keeps the count"),
-        broken_depth=12,
+        caught_within=12,
     ),
     Property(
         name="valid-slot-was-given",
@@ -129,6 +129,6 @@ PROPERTIES = [
         broken=Patch(
             "window", "captured.eq(filled)", "captured.eq(last + 1)", "the whole window is valid"
         ),
-        broken_depth=12,
+        caught_within=12,
     ),
 ]

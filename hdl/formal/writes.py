@@ -4,10 +4,8 @@ from amaranth import Mux, Signal
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
-from hdl.formal.head_monitor import HeadMonitor
+from hdl.formal.head_monitor import HeadMonitor, head_property
 from hdl.formal.monitor import Monitor
-from hdl.formal.property import Property
-from hdl.formal.specs import FEW_SLOTS
 
 __all__ = ["PROPERTIES"]
 
@@ -71,63 +69,48 @@ def unwritten_never_activates(design: Design, spec: HardwareSpec) -> Monitor:
     m.d.sync += allowed_before.eq(allowed)
     watch.always(~watch.dut.pins.row.bit_select(slot, 1) | allowed, "no gate of an unwritten slot")
 
-    filled = watch.register("filled", "control", "window")
-    captured = watch.register("captured", "control", "window")
-    last = watch.register("last", "control", "window")
-    latest = watch.dut.control_unit.slot
-    in_order = (filled == latest + 1) | (filled == last + 1)
-    begun = (latest <= last) & (last < spec.geometry.window) & in_order
-    watch.lemma(begun | ((filled == 0) & (latest == 0)), "slots fill in order")
+    filled, captured = watch.window_registers()
     before_write = watch.any_in(lambda t: range(t.intervals["strobe_v"].start + 1))
-    pending = before_write & (latest == slot) & ~watch.repeating
+    pending = before_write & (watch.dut.control_unit.slot == slot) & ~watch.repeating
     watch.lemma(~(slot < filled) | pending | written, "a filled slot is written")
     watch.lemma(~(watch.control.activate & (slot < captured)) | allowed, "a captured one, too")
     return watch
 
 
 PROPERTIES = [
-    Property(
+    head_property(
         name="token-is-written-once",
         statement="Before the next token is accepted, a token's own codes are written to each "
         "array, once, by a strobe of exactly `timing.strobe` cycles.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=written_once,
-        depth=2,
         broken=Patch(
             "write_scheduler",
             "Mux(self.write_v, self.v, self.k)",
             "Mux(self.write_v, self.k, self.v)",
             "key and value are swapped",
         ),
-        broken_depth=30,
+        caught_within=30,
     ),
-    Property(
+    head_property(
         name="query-only-never-writes",
         statement="After a further query on the same window no strobe comes before the next token.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=query_only_never_writes,
-        depth=2,
         broken=Patch(
             "sequencer", "value & ~repeating if", "value if", "further queries write like tokens"
         ),
-        broken_depth=30,
+        caught_within=30,
     ),
-    Property(
+    head_property(
         name="unwritten-slot-never-activates",
         statement="The phi pulse of a slot that was not written in the sequence of the token that "
         "is activated never reaches its V row.",
-        component="AttentionHead",
-        spec=FEW_SLOTS,
         watch=unwritten_never_activates,
-        depth=2,
         broken=Patch(
             "window",
             "with m.If(self.capture):",
             "with m.If(1):",
             "the mask follows the next token while gates are open",
         ),
-        broken_depth=50,
+        caught_within=50,
     ),
 ]
