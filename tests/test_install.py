@@ -45,7 +45,7 @@ def test_help_describes_every_target(copy):
     assert set(phony.split()[1:]) <= described
 
 
-@pytest.mark.parametrize("target", ["sim", "verify", "bench", "verilog", "synth"])
+@pytest.mark.parametrize("target", ["sim", "verify", "bench", "verilog", "synth", "formal"])
 def test_torch_is_not_installed_for(target, copy):
     parts = installed_by(target, copy)
     assert "core" in parts

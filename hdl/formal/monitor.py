@@ -23,6 +23,7 @@ class Monitor(Elaboratable):
         self.dut: Any = dut
         self._with_lemmas = not design.is_broken
         self.m = Module()
+        self._elaborated = False
         self._fragment = Fragment.get(dut, None)
         self.m.submodules.dut = self._fragment
         self.ports = [Value.cast(value) for _, _, value in dut.signature.flatten(dut)]
@@ -73,4 +74,7 @@ class Monitor(Elaboratable):
         return chosen
 
     def elaborate(self, platform: Any) -> Module:
+        if self._elaborated:
+            raise RuntimeError("a monitor is used up by its first conversion: build another")
+        self._elaborated = True
         return self.m

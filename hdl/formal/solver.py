@@ -13,7 +13,7 @@ from analog_models.errors import ToolError
 from analog_models.files import write_text
 from hdl.formal.monitor import Monitor
 
-__all__ = ["Outcome", "solve"]
+__all__ = ["Outcome", "circuit", "solve"]
 
 TOP = "monitor"
 SOLVER = "yices"
@@ -58,6 +58,11 @@ class Outcome:
     trace: Path | None = None
 
 
+def circuit(monitor: Monitor) -> str:
+    """The monitor and the component in it, in RTLIL."""
+    return rtlil.convert(monitor, name=TOP, ports=monitor.ports)
+
+
 def solve(
     monitor: Monitor,
     folder: Path,
@@ -70,10 +75,10 @@ def solve(
     Writes the circuit, the SymbiYosys file, its log and any trace to `folder`. Raises `ToolError`
     if a program is missing or the run breaks off.
     """
+    text = circuit(monitor)
     for program in NEEDED:
         if shutil.which(program) is None:
             raise ToolError(f"{program} is not on PATH: `make formal` installs it")
-    text = rtlil.convert(monitor, name=TOP, ports=monitor.ports)
     write_text(folder / f"{TOP}.il", text)
     sby = FILE.format(mode=mode, depth=depth, timeout_s=timeout_s)
     write_text(folder / f"{TOP}.sby", sby)
