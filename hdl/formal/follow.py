@@ -20,7 +20,6 @@ class FlowMonitor(HeadMonitor):
         self.owed = Signal(range(most + 3))  # tokens accepted whose results were not taken
         self.m.d.sync += self.owed.eq(self.owed + self.accept - self.take)
         self.most = most + 1  # one in each stage, and a result
-        self.valid = self.dut.result.valid
         self.in_flight = self.owed - self.valid
         unfinished = self.tokens_in(lambda t: range(t.latency))
         self.lemma(self.owed == unfinished + self.valid, "a result is owed for each token")
@@ -49,7 +48,7 @@ class FollowMonitor(FlowMonitor):
             m.d.sync += [followed.eq(1), place.eq(Mux(query_only, start, 0))]
             m.d.sync += ahead.eq(self.owed - self.take)
         with m.Elif(self.under_way):
-            m.d.sync += place.eq(place + ~self.dut.control_unit.waiting)
+            m.d.sync += place.eq(place + ~self.unit.waiting)
             m.d.sync += ahead.eq(ahead - self.take)
         with m.Elif(self.take):
             m.d.sync += followed.eq(0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from amaranth import Mux, Signal, Value
 
@@ -11,41 +12,38 @@ from hdl.formal.monitor import Monitor
 from hdl.formal.property import Property
 from hdl.formal.specs import FEW_SLOTS
 
-__all__ = ["HeadMonitor", "head_property"]
+__all__ = ["ControlMonitor", "HeadMonitor", "head_property"]
 
 head_property = partial(Property, component="AttentionHead", spec=FEW_SLOTS, depth=2)
 
 
-class HeadMonitor(Monitor):
-    """Watches a head that runs every schedule of its specification.
+class ControlMonitor(Monitor):
+    """Watches a component with a `HeadControl`, which runs every schedule of the specification.
 
     The solver drives the streams, the schedule, the window length and all analog inputs as it
     likes, from cycle to cycle.
 
     Attributes
     ----------
-    accept, take : Value
-        A token is accepted at the next edge, a result is taken.
-    writes, control : the pins
-    flags : name -> Value
-        Control signals of the timeline.
+    accept, take, valid : Value
+        A token is accepted at the next edge, a result is taken, a result is there.
+    pins, flags : ArrayControl, name -> Value
+        Of the control: what the arrays see, and all signals of the timeline.
     cycle, stage, repeating : Signal
         Registers of the sequencer.
     """
 
-    def __init__(self, design: Design, spec: HardwareSpec) -> None:
-        super().__init__(design, design.head.AttentionHead(spec))
-        self.spec = spec
+    def __init__(self, design: Design, dut: Any, unit: Any, spec: HardwareSpec) -> None:
+        super().__init__(design, dut)
+        self.spec, self.unit = spec, unit
         self.timelines = design.timeline.timelines(spec)
-        dut = self.dut
-        self.writes, self.control = dut.pins.write, dut.control
-        self.accept = dut.token.valid & dut.token.ready
-        self.take = dut.result.valid & dut.result.ready
-        self.sequencer = dut.control_unit.sequencer
+        self.control = unit.pins
+        self.accept, self.valid = unit.accept, unit.result_valid
+        self.take = unit.result_valid & unit.result_ready
+        self.sequencer = unit.sequencer
         active = self.sequencer.active
-        self.flags: dict[str, Value] = {
-            name: getattr(active, name) for name in active.signature.members
-        }
+        names = active.signature.members
+        self.flags: dict[str, Value] = {name: getattr(active, name) for name in names}
         self.cycle = self.register("cycle", "control", "sequencer")
         self.stage = self.register("stage", "control", "sequencer")
         self.repeating = self.register("repeating", "control", "sequencer")
@@ -108,7 +106,7 @@ class HeadMonitor(Monitor):
         """How many slots are filled, and were at the last capture. With lemmas on both."""
         window, slots = ("control", "window"), self.spec.geometry.window
         filled, captured = (self.register(name, *window) for name in ("filled", "captured"))
-        last, latest = self.register("last", *window), self.dut.control_unit.slot
+        last, latest = self.register("last", *window), self.unit.slot
         in_order = (filled == latest + 1) | (filled == last + 1)
         begun = (latest <= last) & (last < slots) & in_order
         self.lemma(begun | ((filled == 0) & (latest == 0)), "slots fill in order")
@@ -128,7 +126,7 @@ class HeadMonitor(Monitor):
             self.lemma(flag == expected, f"{name} in its interval")
         passed_hold = self.any_in(lambda t: range(t.hold + 1, t.latency))
         self.lemma(
-            ~(passed_hold & self.by_schedule(self._before_done) & self.dut.result.valid),
+            ~(passed_hold & self.by_schedule(self._before_done) & self.valid),
             "a token that went past the hold finds the result taken",
         )
 
@@ -137,3 +135,12 @@ class HeadMonitor(Monitor):
         hold, done = timeline.hold, (timeline.latency - 1) % timeline.period
         after, before = self.cycle > hold, self.cycle <= done
         return after & before if hold < done else after | before
+
+
+class HeadMonitor(ControlMonitor):
+    """Watches a whole head."""
+
+    def __init__(self, design: Design, spec: HardwareSpec) -> None:
+        head = design.head.AttentionHead(spec)
+        super().__init__(design, head, head.control_unit, spec)
+        self.writes, self.control = head.pins.write, head.control

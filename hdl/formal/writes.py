@@ -71,7 +71,7 @@ def unwritten_never_activates(design: Design, spec: HardwareSpec) -> Monitor:
 
     filled, captured = watch.window_registers()
     before_write = watch.any_in(lambda t: range(t.intervals["strobe_v"].start + 1))
-    pending = before_write & (watch.dut.control_unit.slot == slot) & ~watch.repeating
+    pending = before_write & (watch.unit.slot == slot) & ~watch.repeating
     watch.lemma(~(slot < filled) | pending | written, "a filled slot is written")
     watch.lemma(~(watch.control.activate & (slot < captured)) | allowed, "a captured one, too")
     return watch
