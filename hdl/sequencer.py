@@ -71,7 +71,8 @@ class PhaseSequencer(wiring.Component):
         m = Module()
         cycle = Signal(range(max(t.period for t in self._timelines)))
         stage = Signal(self._stages)  # bit s: a token is in stage s
-        repeating, writes = Signal(), Signal()  # the token in stage 0 is a further query, or not
+        repeating = Signal()  # the token in stage 0 is a further query
+        writes = Signal()  # it is not
         hold_here, last, enter = Signal(), Signal(), Signal()
         first = Signal.like(cycle)  # the cycle in which a token starts
         kept = Signal.like(stage)  # stages to which a token moves up
