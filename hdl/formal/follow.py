@@ -35,7 +35,8 @@ class FollowMonitor(FlowMonitor):
     def __init__(self, design: Design, spec: HardwareSpec) -> None:
         super().__init__(design, spec)
         m = self.m
-        chosen, followed = Signal(), Signal()
+        chosen = Signal()
+        followed = Signal()
         self.ports.append(chosen)
         self.place = place = Signal(range(max(t.latency for t in self.timelines) + 2))
         ahead = Signal.like(self.owed)  # results that come before that of the token

@@ -53,7 +53,9 @@ def in_order(design: Design, spec: HardwareSpec) -> Monitor:
     watch = FollowMonitor(design, spec)
     columns = IdealColumns(watch)
     token = watch.dut.token.payload
-    code, seen, begun = Signal.like(token.q[0], name="followed_code"), Signal(), Signal()
+    code = Signal.like(token.q[0], name="followed_code")
+    seen = Signal()
+    begun = Signal()
     with watch.m.If(watch.accept):
         watch.m.d.sync += begun.eq(begun | ~token.query_only)
     with watch.m.If(watch.begins):

@@ -38,7 +38,8 @@ def count_is_exact(design: Design, spec: HardwareSpec) -> Monitor:
     dut, m = watch.dut, watch.m
     tiles, dim, most = spec.geometry.subtiles, spec.geometry.head_dim, spec.levels.count_max
     taken = Signal(range(most + 1))  # samples since the sums were cleared
-    ready, counting = Signal(), Signal()
+    ready = Signal()
+    counting = Signal()
     pulse, negative = watch.past(dut.pulse, "pulse"), watch.past(dut.negative, "negative")
     m.d.sync += counting.eq(dut.sample)
     with m.If(dut.clear):
@@ -82,6 +83,32 @@ def gate_follows(design: Design, spec: HardwareSpec) -> Monitor:
     return watch
 
 
+def faults_are_flagged(design: Design, spec: HardwareSpec) -> Monitor:
+    """Look at any one pulse: after its phase and the guard, and at its sign while it is counted."""
+    watch = Monitor(design, design.monitor.PulseMonitor(spec))
+    dut, active = watch.dut, watch.dut.active
+    for name, pulses, end, flag in (
+        ("phi", dut.phi, active.activate_end, dut.phi_late),
+        ("out", dut.out_pulse, active.read_out_end, dut.out_late),
+    ):
+        due = end
+        for cycle in range(spec.timing.pulse_guard):
+            due = watch.past(due, f"{name}_due_{cycle}")
+        pulse = pulses.bit_select(watch.any_of(range(len(pulses)), f"chosen_{name}"), 1)
+        watch.always(~watch.past(due & pulse, f"{name}_late") | flag, "a late pulse is flagged")
+        late = watch.past(due & pulses.any(), f"some_{name}_late")
+        watch.always(~flag | late, "no flag without a late pulse")
+    lane = watch.any_of(range(len(dut.out_pulse)), "chosen_lane")
+    pulse, sign = dut.out_pulse.bit_select(lane, 1), dut.out_negative.bit_select(lane, 1)
+    first = Signal()
+    with watch.m.If(active.clear):
+        watch.m.d.sync += first.eq(sign)
+    changed = watch.past(active.convert & ~active.clear & pulse & (sign != first), "changed")
+    watch.always(~changed | dut.sign_changed, "another sign is flagged")
+    watch.lemma(watch.register("sign").bit_select(lane, 1) == first, "the first sign is kept")
+    return watch
+
+
 PROPERTIES = [
     Property(
         name="pulse-lasts-its-code",
@@ -104,7 +131,12 @@ PROPERTIES = [
         depth=2,
         assumes="at most `count_max` samples after a clear (see samples-are-limited), "
         "a sign that stays while its pulse is counted",
-        broken=Patch("pulse_counter", "sampled & ~self.negative", "sampled", "signs are ignored"),
+        broken=Patch(
+            "pulse_counter",
+            "(-self._out_max >> bit & 1)",
+            "(self._out_max >> bit & 1)",
+            "sums start at the other end, and wrap",
+        ),
         caught_within=20,
     ),
     Property(
@@ -122,5 +154,22 @@ PROPERTIES = [
             "no mask",
         ),
         caught_within=1,
+    ),
+    Property(
+        name="pulse-faults-are-flagged",
+        statement="A pulse that is high `timing.pulse_guard` after its phase is flagged, and so is "
+        "one whose sign is another than at its first counting edge; no pulse is called late "
+        "without one.",
+        component="PulseMonitor",
+        spec=FEW_SLOTS,
+        watch=faults_are_flagged,
+        depth=2,
+        broken=Patch(
+            "monitor",
+            "with m.If(active.clear):",
+            "with m.If(active.convert):",
+            "the sign is compared with the last one",
+        ),
+        caught_within=10,
     ),
 ]

@@ -21,7 +21,9 @@ class PointerMonitor(Monitor):
     def __init__(self, design: Design, spec: HardwareSpec) -> None:
         super().__init__(design, design.window.WindowPointer(spec))
         dut, m, slots = self.dut, self.m, spec.geometry.window
-        self.begun, self.accepted, self.first = Signal(), Signal(), Signal()
+        self.begun = Signal()
+        self.accepted = Signal()
+        self.first = Signal()
         self.length = Signal(range(slots + 1), init=slots)
         asked, starts = dut.window_length, dut.advance & (dut.flush | ~self.begun)
         m.d.sync += [self.accepted.eq(dut.advance), self.first.eq(starts)]
@@ -64,7 +66,9 @@ def flush_empties(design: Design, spec: HardwareSpec) -> Monitor:
     """A mask that is captured before the second token of a sequence holds the first slot alone."""
     watch = PointerMonitor(design, spec)
     m, dut = watch.m, watch.dut
-    alone_before, captured, captured_alone = Signal(), Signal(), Signal()
+    alone_before = Signal()
+    captured = Signal()
+    captured_alone = Signal()
     alone = Mux(watch.accepted, watch.first, alone_before)
     m.d.sync += alone_before.eq(alone)
     with m.If(dut.capture):
@@ -82,7 +86,8 @@ def valid_is_given(design: Design, spec: HardwareSpec) -> Monitor:
     watch = PointerMonitor(design, spec)
     m, dut = watch.m, watch.dut
     slot = watch.any_of(range(spec.geometry.window), "chosen_slot")
-    given_before, captured = Signal(), Signal()
+    given_before = Signal()
+    captured = Signal()
     given = (given_before & ~watch.first) | (watch.accepted & (dut.slot == slot))
     m.d.sync += given_before.eq(given)
     with m.If(dut.capture):

@@ -59,7 +59,8 @@ def unwritten_never_activates(design: Design, spec: HardwareSpec) -> Monitor:
     watch = HeadMonitor(design, spec)
     m, writes, token = watch.m, watch.writes, watch.dut.token.payload
     slot = watch.any_of(range(spec.geometry.window), "chosen_slot")
-    written, allowed_before = Signal(), Signal()
+    written = Signal()
+    allowed_before = Signal()
     with m.If(watch.accept & token.flush & ~token.query_only):
         m.d.sync += written.eq(0)
     with m.Elif(writes.strobe_v & (writes.slot == slot)):
@@ -96,7 +97,7 @@ PROPERTIES = [
         statement="After a further query on the same window no strobe comes before the next token.",
         watch=query_only_never_writes,
         broken=Patch(
-            "sequencer", "value & ~repeating if", "value if", "further queries write like tokens"
+            "sequencer", "value & writes if", "value if", "further queries write like tokens"
         ),
         caught_within=30,
     ),
