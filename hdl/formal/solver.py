@@ -68,7 +68,7 @@ def solve(
     folder: Path,
     mode: Literal["prove", "bmc"],
     depth: int,
-    timeout_s: int = 600,
+    timeout_s: int = 1800,
 ) -> Outcome:
     """Check the assertions for `depth` cycles from reset, or `prove` them by induction.
 
