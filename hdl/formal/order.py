@@ -139,13 +139,12 @@ def _count_lemmas(watch: FollowMonitor, columns: IdealColumns, result: Value) ->
     counting = watch.any_in(_span("convert", "convert", (1, 1), to_stop=True))
     watch.lemma(watch.register("counting", *counter) == counting, "a sample is counted")
     width = len(watch.dut.result.payload[0])
-    total = Value.cast(0)
     planes = [watch.register(f"total_{bit}", *counter)[0] for bit in range(width)]
-    total = Cat(planes).as_signed()
+    total = Cat(planes)
     counted = _least(elapsed - 1, Value.cast(most))
-    partial = _least(counted, result) - spec.out_max + tiles * counted
+    partial = _least(counted, result) - 2 * spec.out_max + 2 * tiles * counted
     summed = watch.in_cycles(lambda t: range(t.intervals["convert"].start + 1, t.latency))
-    watch.lemma(~summed | (total == partial), "summed so far")
+    watch.lemma(~summed | (total == partial[:width]), "summed so far")
     watch.lemma(~watch.has_result | (total == result), "the sum is complete")
 
 

@@ -60,10 +60,13 @@ def count_is_exact(design: Design, spec: HardwareSpec) -> Monitor:
         with m.Elif(counting):
             m.d.sync += exact.eq(exact + digits)
         total = dut.total.word_select(d, width).as_signed()
-        watch.always(~(dut.show & ready & (counted == most)) | (total == exact), "an exact sum")
-        watch.always((total <= spec.out_max) & (total >= -spec.out_max), "in range")
-        planes = Cat(watch.register(f"total_{bit}")[d] for bit in range(width)).as_signed()
-        watch.lemma(~ready | (planes == exact - spec.out_max + tiles * counted), "the offsets")
+        complete = dut.show & ready & (counted == most)
+        watch.always(~complete | (total == exact), "an exact sum")
+        in_range = (total <= spec.out_max) & (total >= -spec.out_max)
+        watch.always(~complete | in_range, "in range")
+        planes = Cat(watch.register(f"total_{bit}")[d] for bit in range(width))
+        offset = exact - 2 * spec.out_max + 2 * tiles * counted
+        watch.lemma(~ready | (planes == offset[:width]), "the offsets")
         bound = tiles * counted
         watch.lemma(~ready | ((exact <= bound) & (exact >= -bound)), "as many as counted")
         watch.lemma(ready | (planes == 0), "nothing counted")
@@ -133,8 +136,8 @@ PROPERTIES = [
         "a sign that stays while its pulse is counted",
         broken=Patch(
             "pulse_counter",
-            "(-self._out_max >> bit & 1)",
-            "(self._out_max >> bit & 1)",
+            "(-2 * self._out_max >> bit & 1)",
+            "(2 * self._out_max >> bit & 1)",
             "sums start at the other end, and wrap",
         ),
         caught_within=20,
