@@ -41,9 +41,10 @@ def timeline(spec: HardwareSpec, schedule: Schedule) -> Timeline:
     """Control signals of one schedule.
 
     Beside the phases: the write strobes inside theirs; `run_pulses`, one cycle ahead of `score`
-    because the pulses come from registers; `capture`, the last cycle before the gates open;
-    `convert`, one cycle ahead of `read_out` because the output pulses pass a sampling register,
-    and as long as the largest count; `clear`, its first cycle; `*_end`, the last cycles of phases.
+    because the pulses come from registers; `capture`, so early that the mask has a cycle to settle
+    before the gates open; `convert`, one cycle ahead of `read_out` because the output pulses pass a
+    sampling register, and as long as the largest count; `clear`, its first cycle; `*_end`, the last
+    cycles of phases.
     """
     phases = schedule.phases
     guard = spec.timing.dac_guard
@@ -59,7 +60,7 @@ def timeline(spec: HardwareSpec, schedule: Schedule) -> Timeline:
         "run_pulses": range(score.start - 1, score.start - 1 + spec.levels.q_max),
         "score": score,
         "score_end": _cycle(score.stop - 1),
-        "capture": _cycle(activate.start - 1),
+        "capture": _cycle(activate.start - 2),
         "activate": activate,
         "activate_end": _cycle(activate.stop - 1),
         "clear": _cycle(convert.start),

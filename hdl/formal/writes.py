@@ -74,7 +74,11 @@ def unwritten_never_activates(design: Design, spec: HardwareSpec) -> Monitor:
     before_write = watch.any_in(lambda t: range(t.intervals["strobe_v"].start + 1))
     pending = before_write & (watch.unit.slot == slot) & ~watch.repeating
     watch.lemma(~(slot < filled) | pending | written, "a filled slot is written")
-    watch.lemma(~(watch.control.activate & (slot < captured)) | allowed, "a captured one, too")
+    settles = watch.any_in(
+        lambda t: range(t.intervals["capture"].stop, t.intervals["activate"].start)
+    )
+    watch.lemma(~(settles & (slot < captured)) | written, "a captured one, too")
+    watch.lemma(~(watch.control.activate & (slot < captured)) | allowed, "when the gates opened")
     return watch
 
 

@@ -21,4 +21,4 @@ def test_pulses_start_one_cycle_early_because_of_their_registers(name):
     assert line.intervals["run_pulses"] == range(schedule.score[0] - 1, schedule.score[1] - 1)
     assert line.intervals["convert"] == range(schedule.read_out[0] - 1, schedule.read_out[1] - 1)
     assert line.intervals["clear"].start == line.intervals["convert"].start
-    assert line.intervals["capture"].stop == schedule.activate[0]
+    assert line.intervals["capture"].stop == schedule.activate[0] - 1
