@@ -28,7 +28,7 @@ from cosim.pulses import width_bits
 from cosim.simulator import TESTBENCH, Simulator
 from cosim.tokens import write_streams
 from cosim.verilator import Verilator
-from hdl.gates import emit_gates
+from hdl.synth.gates import emit_gates
 from hdl.verilog import TOP, emit
 
 __all__ = [

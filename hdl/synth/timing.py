@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hdl.cell_library import CellLibrary
-from hdl.opensta import run_opensta, setup
+from hdl.synth.cell_library import CellLibrary
+from hdl.synth.opensta import run_opensta, setup
 
 __all__ = ["IO_SHARE", "analyse_timing"]
 

@@ -7,7 +7,7 @@ from analog_models.errors import ToolError
 
 __all__ = ["LIBRARIES", "CellLibrary"]
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TECHMAPS = Path(__file__).with_name("cells")
 
 

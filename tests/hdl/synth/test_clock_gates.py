@@ -1,4 +1,4 @@
-from hdl.clock_gates import CLOCK_GATE, split_clock_gates
+from hdl.synth.clock_gates import CLOCK_GATE, split_clock_gates
 
 
 def netlist(flops: int) -> dict:

@@ -1,6 +1,6 @@
 import pytest
 
-from hdl import timing
+from hdl.synth import timing
 
 REPORT = """
 Startpoint: control/cell_1 (positive level-sensitive latch clocked by clk')
@@ -20,7 +20,7 @@ Endpoint: counter/cell_4 (rising edge-triggered flip-flop clocked by clk)
 
 
 def test_the_path_with_the_least_slack_is_taken(tmp_path, monkeypatch):
-    from hdl.cell_library import LIBRARIES
+    from hdl.synth.cell_library import LIBRARIES
 
     written = []
     library = LIBRARIES["osu018"]

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from analog_models.errors import ToolError
-from hdl.cell_library import LIBRARIES
+from hdl.synth.cell_library import LIBRARIES
 
 
 @pytest.mark.parametrize("name", LIBRARIES)

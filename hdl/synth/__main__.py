@@ -4,7 +4,7 @@
 
 Yosys maps each component on its own; OpenSTA gives the worst path through each and the energy of
 every cell; a simulation of the gates on random tokens tells how often each toggles, and must give
-the results of the RTL. What is assumed stands in `hdl.timing`, `hdl.power` and `hdl.activity`.
+the results of the RTL. What is assumed stands in `timing`, `power` and `activity`.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from analog_models.errors import ToolError, run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset, load_spec
-from hdl.activity import simulate_random_tokens, toggles_per_cycle
-from hdl.cell_library import LIBRARIES, CellLibrary
-from hdl.mapping import map_to_cells, write_cell_models
-from hdl.power import analyse_power
-from hdl.timing import analyse_timing
+from hdl.synth.activity import simulate_random_tokens, toggles_per_cycle
+from hdl.synth.cell_library import LIBRARIES, CellLibrary
+from hdl.synth.mapping import map_to_cells, write_cell_models
+from hdl.synth.power import analyse_power
+from hdl.synth.timing import analyse_timing
 from hdl.verilog import TOP, emit
 
 __all__ = ["synthesise"]

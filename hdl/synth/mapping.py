@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from analog_models.files import write_json, write_text
-from hdl.cell_library import CellLibrary
-from hdl.clock_gates import CLOCK_GATE, split_clock_gates
-from hdl.yosys import run_yosys
+from hdl.synth.cell_library import CellLibrary
+from hdl.synth.clock_gates import CLOCK_GATE, split_clock_gates
+from hdl.synth.yosys import run_yosys
 
 __all__ = ["MOST_READERS", "map_to_cells", "write_cell_models"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from analog_models.files import write_json, write_text
 from analog_models.spec import HardwareSpec
-from hdl.cell_library import LIBRARIES, CellLibrary
-from hdl.mapping import map_to_cells, write_cell_models
+from hdl.synth.cell_library import LIBRARIES, CellLibrary
+from hdl.synth.mapping import map_to_cells, write_cell_models
 from hdl.verilog import TOP, emit
 
 __all__ = ["emit_gates"]

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from analog_models.errors import ToolError
-from hdl import opensta, synth, yosys
-from hdl.cell_library import LIBRARIES
+from hdl.synth import __main__ as synth
+from hdl.synth import opensta, yosys
+from hdl.synth.cell_library import LIBRARIES
 from tests.hdl.clocked import small_spec
 
 

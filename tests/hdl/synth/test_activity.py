@@ -1,7 +1,7 @@
 import pytest
 
 from analog_models.errors import ToolError
-from hdl import activity
+from hdl.synth import activity
 from hdl.verilog import TOP, emit
 from tests.hdl.clocked import small_spec
 

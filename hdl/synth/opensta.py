@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from analog_models.errors import ToolError
-from hdl.cell_library import CellLibrary
+from hdl.synth.cell_library import CellLibrary
 
 __all__ = ["run_opensta", "setup"]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from hdl.power import CellPower, weigh
+from hdl.synth.power import CellPower, weigh
 
 
 def test_each_part_follows_its_own_pin():

@@ -12,8 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hdl.cell_library import CellLibrary
-from hdl.opensta import run_opensta, setup
+from hdl.synth.cell_library import CellLibrary
+from hdl.synth.opensta import run_opensta, setup
 
 __all__ = ["CellPower", "analyse_power"]
 
