@@ -37,15 +37,18 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench core verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
+.PHONY: help sim verify bench core coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 	@echo
 	@echo "variables:"
-	@echo "  SIM=...       sim, verify, bench: icarus or verilator (sim, verify: icarus; bench: both)"
+	@echo "  SIM=...       sim, verify, bench, soak: icarus or verilator (sim, verify: icarus; bench: both;"
+	@echo "                soak: verilator where it is installed)"
 	@echo "  WORKERS=N     sim, verify, bench: heads simulated at once (as many as there are cores)"
+	@echo "  TOKENS=N      soak: how many (1000000)"
+	@echo "  MUTANTS=N     mutate: how many (300)"
 	@echo "  WAVES=1       sim: write the waveforms (FST from Icarus, VCD from Verilator)"
 	@echo "  SCHEDULE=...  sim, verify, core: leroux2025, overlapped or pipelined (the first; verify: all)"
 	@echo "  GATES=1       sim: simulate the synthesised gates instead of the RTL, a few tokens"
@@ -70,6 +73,15 @@ bench: $(call simulators,icarus verilator) ## measure the speed of the co-simula
 core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and AXI-Stream
 	@$(PY) -m cosim.core $(strip $(if $(HEADS),--heads $(HEADS)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
 	    $(if $(STALLS),--pauses))
+
+coverage: $(call simulators,icarus) ## functional coverage: co-simulate until all that is declared has happened
+	@$(PY) -m cosim.coverage
+
+mutate: $(ICARUS) $(SYNTH) ## mutation testing: put faults into the Verilog and see whether the checks find them
+	@$(PY) -m cosim.mutate $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(WORKERS),--workers $(WORKERS))
+
+soak: $(call simulators,icarus) ## a million random tokens; an interrupted soak goes on where it was
+	@$(PY) -m cosim.soak $(if $(TOKENS),--tokens $(TOKENS)) $(SIMULATION)
 
 verilog: $(CORE) ## write the Verilog and its port contract
 	@$(PY) -m hdl.verilog $(if $(HEADS),--heads $(HEADS))

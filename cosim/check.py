@@ -66,7 +66,7 @@ def golden_traces(spec: HardwareSpec, job: Job) -> Iterator[TokenTrace]:
     """What each token of a job does in the golden head."""
     head = GoldenHead(spec)
     empty = True
-    flags = zip(job.flush, job.query_only, job.window_length, strict=True)
+    flags = zip(job.flush, job.query_only, job.lengths(spec), strict=True)
     for (flush, query_only, length), q, k, v in zip(flags, job.q, job.k, job.v, strict=True):
         if query_only:
             yield head.query(q)

@@ -1,6 +1,7 @@
 """What a co-simulation is asked to do and what it found, as files between two processes."""
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
@@ -24,9 +25,11 @@ class Job:
     """Tokens to feed to one head, one after the other.
 
     q, k, v: [token, d] integer codes. flush: [token] whether a token starts a new sequence.
-    window_length: [token] the input of that name, read by the RTL when a sequence starts.
+    window_length: [token] the input of that name, read by the RTL when a sequence starts; 0 and
+    values above the window mean the window.
     query_only: [token] whether it is a further query on the window as it is (default: none).
-    schedule: [token] number of the schedule in the specification (default: the first).
+    schedule: [token] number of the schedule in the specification (default: the first, which is
+    also what a number out of range means).
     max_gap, max_stall: random back-pressure, in cycles, before a token is offered and before a
     result is taken; 0 is none. exact: pulses at the exact picosecond. waves: analog traces.
     """
@@ -70,6 +73,27 @@ class Job:
         names = _arrays(jobs[0])
         return replace(jobs[0], **{n: np.concatenate([getattr(j, n) for j in jobs]) for n in names})
 
+    @property
+    def gaps(self) -> np.ndarray:
+        """Cycles before each token is offered, counted from the one before: [token]."""
+        return self._waits(self.max_gap, "gap")
+
+    @property
+    def stalls(self) -> np.ndarray:
+        """Cycles that each result has to wait until it is taken: [token]."""
+        return self._waits(self.max_stall, "stall")
+
+    def _waits(self, longest: int, salt: str) -> np.ndarray:
+        """Random numbers of cycles, half of them 0; all of them if `longest` is 0."""
+        rng = random.Random(f"{salt} {self.seed}")
+        waits = (rng.randint(0, longest) if rng.random() < 0.5 else 0 for _ in range(self.tokens))
+        return np.array([*waits] if longest else [0] * self.tokens)
+
+    def lengths(self, spec: HardwareSpec) -> np.ndarray:
+        """Window that a sequence has if it starts with that token: [token]."""
+        asked, window = self.window_length, spec.geometry.window
+        return np.where((asked > 0) & (asked <= window), asked, window)
+
     def check(self, spec: HardwareSpec) -> None:
         """Raise `CodeError` for shapes or codes that the head cannot take."""
         shape = (self.tokens, spec.geometry.head_dim)
@@ -78,12 +102,11 @@ class Job:
             if codes.shape != shape or not self.tokens:
                 raise CodeError(f"{name} has shape {codes.shape}: needs [tokens, {shape[1]}]")
             check_codes(codes, levels, name)
-        longest = spec.geometry.window
         limits = {
             "flush": (0, 1),
-            "window_length": (1, longest),
+            "window_length": (0, _top(spec.geometry.window + 1)),
             "query_only": (0, 1),
-            "schedule": (0, len(spec.schedules) - 1),
+            "schedule": (0, _top(max(2, len(spec.schedules)))),
         }
         for name, (low, high) in limits.items():
             values = getattr(self, name)
@@ -158,6 +181,11 @@ class Outcome:
 
 def _arrays(record: Job | Outcome) -> dict[str, np.ndarray]:
     return {k: v for k, v in vars(record).items() if isinstance(v, np.ndarray)}
+
+
+def _top(values: int) -> int:
+    """The largest number that an input can have which has bits for so many values."""
+    return (1 << (values - 1).bit_length()) - 1
 
 
 def save_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:

@@ -8,10 +8,10 @@ from cosim.job import Job, Outcome
 __all__ = ["filled_slots", "signal_rates"]
 
 
-def filled_slots(job: Job) -> np.ndarray:
+def filled_slots(spec: HardwareSpec, job: Job) -> np.ndarray:
     """How many slots hold a token of the sequence at each query: [token]."""
     filled, tokens, length = [], 0, 1
-    for flush, query, asked in zip(job.flush, job.query_only, job.window_length, strict=True):
+    for flush, query, asked in zip(job.flush, job.query_only, job.lengths(spec), strict=True):
         if not query:
             if flush or not tokens:
                 tokens, length = 0, int(asked)
@@ -27,7 +27,7 @@ def signal_rates(spec: HardwareSpec, job: Job, outcome: Outcome) -> dict[str, tu
     T_max, or a full count. phi: over the slots that hold a token; output: over their sub-tiles.
     """
     geometry, levels = spec.geometry, spec.levels
-    filled = filled_slots(job)[:, None]
+    filled = filled_slots(spec, job)[:, None]
     phi = outcome.rows[np.arange(geometry.window) < filled]
     used = np.arange(geometry.subtiles) * geometry.subtile < filled
     counts = np.abs(outcome.counts[used])

@@ -14,6 +14,7 @@ from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec, load_spec
 from cosim.front_end import FrontEnd
 from cosim.job import Job, Outcome
+from cosim.pin_rules import check_pins
 from cosim.progress import Counter
 from cosim.pulses import ExactLink, ReplayLink
 from cosim.tokens import read_accepted, read_results
@@ -44,6 +45,7 @@ async def run(dut: Any, spec: HardwareSpec, job: Job, front_end: FrontEnd) -> No
         raise GaincellError(
             f"token {taken}: no result within {patience} cycles of its predecessor's"
         )
+    check_pins(int(dut.broken.value))
     if len(front_end.counts) != taken:
         raise GaincellError(f"{taken} results of {len(front_end.counts)} activations")
 

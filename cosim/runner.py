@@ -24,6 +24,7 @@ from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec
 from cosim.icarus import Icarus
 from cosim.job import Job, Outcome
+from cosim.pin_rules import rule_parameters
 from cosim.pulses import width_bits
 from cosim.simulator import TESTBENCH, Simulator
 from cosim.tokens import write_streams
@@ -48,7 +49,7 @@ T = TypeVar("T")
 SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
 DEFAULT_SIMULATOR = "icarus"
 BUILD_ROOT = Path("build")
-SOURCES = [Path(__file__).with_name(name) for name in (f"{TESTBENCH}.v", "array_side.v")]
+SOURCES = [Path(__file__).with_name(name) for name in (f"{TESTBENCH}.v", "array_side.v", "pin_rules.v")]
 
 
 @dataclass(frozen=True)
@@ -126,19 +127,18 @@ def simulate(
     build_root: Path = BUILD_ROOT,
     waves: Path | None = None,
     gates: bool = False,
+    verilog: Path | None = None,
 ) -> Outcome:
     """Feed `job` to one head of `spec` in the simulator, coupled to the analog model.
 
     build_root: where Verilog and compiled simulations are kept between runs. waves: the waveform
-    file to write. gates: take the gates that the head is synthesised to instead of its RTL. Raises
-    `CodeError` for a job that does not fit, `ToolError` without a simulator, `GaincellError` if the
-    simulation finds a fault of the RTL.
+    file to write. gates: take the gates that the head is synthesised to instead of its RTL.
+    verilog: as for `build`. Raises `CodeError` for a job that does not fit, `ToolError` without a
+    simulator, `GaincellError` if the simulation finds a fault of the RTL.
     """
     job.check(spec)
-    compiled = build(
-        spec, simulator, build_root, exact=job.exact, waves=waves is not None, gates=gates
-    )
-    return compiled.run(job, waves)
+    options = {"exact": job.exact, "waves": waves is not None, "gates": gates, "verilog": verilog}
+    return build(spec, simulator, build_root, **options).run(job, waves)
 
 
 def build(
@@ -150,22 +150,19 @@ def build(
     waves: bool = False,
     gates: bool = False,
     say: bool = False,
+    verilog: Path | None = None,
 ) -> Build:
     """Write the Verilog and compile it, unless the same has been done before.
 
     Processes that need the same build at the same time wait for the first of them. gates: the
-    netlist in the place of the RTL. say: tell on stderr what is made and how long it took. Raises
-    `ToolError` without a simulator.
+    netlist in the place of the RTL. say: tell on stderr what is made and how long it took.
+    verilog: a folder with another head of the same ports and with its contract, in the place of
+    both. Raises `ToolError` without a simulator.
     """
     chosen = SIMULATORS[simulator]
     chosen.check()
-    verilog = build_root / "verilog" / digest(spec.hash, gates, *sources_of_rtl())
-    what, write = ("Verilog of the head (about 5 s)", emit)
-    if gates:
-        what, write = ("gates of the head (about a minute)", emit_gates)
-    with made_once(verilog, f"the {what}" if say else ""):
-        path = verilog / f"{TOP}.json"
-        contract = read_json(path) if path.exists() else write(spec, verilog)
+    path = (verilog or _emitted(spec, build_root, gates, say)) / f"{TOP}.json"
+    contract = read_json(path)
     parameters = _parameters(spec, contract, exact)
     identity = digest(
         contract["sha256"],
@@ -179,9 +176,21 @@ def build(
     what = f"the simulation with {chosen.title} (about {chosen.compile_s} s, once)"
     with made_once(folder, what if say else "") as missing:
         if missing:
-            sources = [verilog.resolve() / f"{TOP}.v", *SOURCES]
+            sources = [path.resolve().with_suffix(".v"), *SOURCES]
             chosen.compile(sources, parameters, folder, waves)
     return Build(spec, chosen, folder, path.resolve())
+
+
+def _emitted(spec: HardwareSpec, build_root: Path, gates: bool, say: bool) -> Path:
+    """The folder with the Verilog or the gates of `spec`, which are made if need be."""
+    folder = build_root / "verilog" / digest(spec.hash, gates, *sources_of_rtl())
+    what, write = ("Verilog of the head (about 5 s)", emit)
+    if gates:
+        what, write = ("gates of the head (about a minute)", emit_gates)
+    with made_once(folder, f"the {what}" if say else "") as missing:
+        if missing:
+            write(spec, folder)
+    return folder
 
 
 @contextmanager
@@ -239,6 +248,7 @@ def _parameters(spec: HardwareSpec, contract: dict[str, Any], exact: bool) -> di
         "CODE_BITS": width["pins__write__code"],
         "SCORE_CYCLES": max(len(s.phases["score"]) for s in spec.schedules.values()),
         "WIDTH_BITS": width_bits(spec),
+        **rule_parameters(spec),
         "EXACT": int(exact),
     }
 

@@ -16,6 +16,15 @@ module testbench #(
     parameter integer CODE_BITS = 0,
     parameter integer SCORE_CYCLES = 0,
     parameter integer WIDTH_BITS = 0,
+    parameter integer STROBE = 0,  // of `pin_rules`, as all that follow but the last
+    parameter integer DAC_GUARD = 0,
+    parameter integer RESET = 0,
+    parameter integer SETTLE = 0,
+    parameter integer SCORE_LEAST = 0,
+    parameter integer SCORE_MOST = 0,
+    parameter integer ACTIVATE_LEAST = 0,
+    parameter integer ACTIVATE_MOST = 0,
+    parameter integer COUNT = 0,
     parameter integer EXACT = 0
 );
   reg clk = 0;
@@ -142,6 +151,28 @@ module testbench #(
       .pins__row(row),
       .pins__out_pulse(out_pulse),
       .pins__out_negative(out_negative)
+  );
+
+  wire [9:0] broken;
+  pin_rules #(
+      CODE_BITS, SLOT_BITS, STROBE, DAC_GUARD, RESET, SETTLE, SCORE_LEAST, SCORE_MOST,
+      ACTIVATE_LEAST, ACTIVATE_MOST, COUNT
+  ) rules (
+      .clk(clk),
+      .rst(rst),
+      .code(write_code),
+      .slot(write_slot),
+      .strobe_k(strobe_k),
+      .strobe_v(strobe_v),
+      .reset_k(reset_k),
+      .reset_v(reset_v),
+      .score(score),
+      .activate(activate),
+      .convert(convert),
+      .score_bank(score_bank),
+      .activate_bank(activate_bank),
+      .convert_bank(convert_bank),
+      .broken(broken)
   );
 
   array_side #(

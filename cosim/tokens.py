@@ -1,6 +1,5 @@
 """The token and the result stream of a job as the files that the testbench reads and writes."""
 
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ __all__ = ["read_accepted", "read_results", "write_streams"]
 
 def write_streams(folder: Path, job: Job, contract: dict[str, Any]) -> None:
     """Write `tokens.txt` and `stalls.txt`, a line a token."""
-    columns = (_waits(job, job.max_gap, "gap"), job.schedule, job.window_length)
-    rows = zip(*columns, _payloads(job, contract), strict=False)
+    columns = (job.gaps, job.schedule, job.window_length)
+    rows = zip(*columns, _payloads(job, contract), strict=True)
     _write(folder / "tokens.txt", (" ".join(map(str, row)) for row in rows))
-    stalls = _waits(job, job.max_stall, "stall")
-    _write(folder / "stalls.txt", (str(next(stalls)) for _ in range(job.tokens)))
+    _write(folder / "stalls.txt", map(str, job.stalls))
 
 
 def read_accepted(folder: Path) -> np.ndarray:
@@ -46,13 +44,6 @@ def read_results(folder: Path, contract: dict[str, Any]) -> tuple[np.ndarray, np
         bits = np.unpackbits(np.frombuffer(raw[::-1], np.uint8), count=width, bitorder="little")
         out.append(lanes(bits, field["lanes"], field["signed"]))
     return np.array(finished), np.array(out, dtype=np.int16)
-
-
-def _waits(job: Job, longest: int, salt: str) -> Iterator[int]:
-    """Random numbers of cycles to wait, half of them 0; all of them if `longest` is 0."""
-    rng = random.Random(f"{salt} {job.seed}")
-    while True:
-        yield rng.randint(0, longest) if longest and rng.random() < 0.5 else 0
 
 
 def _payloads(job: Job, contract: dict[str, Any]) -> Iterator[str]:

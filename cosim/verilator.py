@@ -24,7 +24,7 @@ __all__ = ["Verilator"]
 # What Python reads and writes of the testbench: all else, and the head, is free to be optimised.
 # Every evaluation starts from what may have been written.
 READ = {
-    TESTBENCH: ("ended", "stuck", "result_changed", "results"),
+    TESTBENCH: ("ended", "stuck", "result_changed", "results", "broken"),
     "array_side": (
         *("clk", "reset_k", "score", "activate", "write_code", "write_slot", "phi_lost"),
         *("score_report", "activate_report"),

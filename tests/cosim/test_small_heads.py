@@ -124,7 +124,7 @@ def test_slots_fill_up_to_the_length_of_their_sequence():
     job = random_job(spec, 6, 0)
     job.flush[:] = [0, 0, 0, 1, 0, 0]
     job.window_length[:] = [2, 9, 9, 24, 1, 1]
-    assert filled_slots(job).tolist() == [1, 2, 2, 1, 2, 3]
+    assert filled_slots(spec, job).tolist() == [1, 2, 2, 1, 2, 3]
 
 
 def test_bad_codes_never_reach_the_simulator():
@@ -134,8 +134,8 @@ def test_bad_codes_never_reach_the_simulator():
     with pytest.raises(CodeError, match=r"k\[2, 1\] = 8: allowed whole numbers 0 to 7"):
         simulate(spec, job)
     job = random_job(spec, 3, 0)
-    job.window_length[0] = 25
-    with pytest.raises(CodeError, match="window_length: needs one value a token, allowed 1 to 24"):
+    job.window_length[0] = 32
+    with pytest.raises(CodeError, match="window_length: needs one value a token, allowed 0 to 31"):
         simulate(spec, job)
 
 
