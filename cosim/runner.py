@@ -49,7 +49,9 @@ T = TypeVar("T")
 SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
 DEFAULT_SIMULATOR = "icarus"
 BUILD_ROOT = Path("build")
-SOURCES = [Path(__file__).with_name(name) for name in (f"{TESTBENCH}.v", "array_side.v", "pin_rules.v")]
+SOURCES = [
+    Path(__file__).with_name(name) for name in (f"{TESTBENCH}.v", "array_side.v", "pin_rules.v")
+]
 
 
 @dataclass(frozen=True)
