@@ -75,7 +75,7 @@ def events(spec: HardwareSpec, job: Job, rows: np.ndarray, counts: np.ndarray) -
     saturation = (rows == spec.converter.t_max_ps).any(1) + 2 * (
         np.abs(flat) == spec.levels.count_max
     ).any(1)
-    sign = (flat > 0).any(1) + 2 * (flat < 0).any(1)
+    sign = ((flat > 0).any(1) + 2 * (flat < 0).any(1)).tolist()
     window = windows(spec, job)
     wrap = [
         WRAP[int(np.sign(w - n)) + 1] for w, n in zip(window.written, window.length, strict=True)

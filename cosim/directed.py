@@ -49,7 +49,10 @@ class Recipes:
             for end in range(start, stop):
                 known = self._found.get(kinds[end])
                 if known is None or known[0].tokens > end + 1 - start:
-                    self._found[kinds[end]] = _part(job, start, end + 1), kinds[start : end + 1]
+                    self._found[kinds[end]] = (
+                        _part(job, int(start), end + 1),
+                        kinds[start : end + 1],
+                    )
 
 
 def directed_job(

@@ -26,6 +26,9 @@ def fault(spec: HardwareSpec, job: Job, outcome: Outcome, golden: Batch | None =
         "query": (outcome.queries, job.q),
         "activation pulse": (outcome.rows, golden.rows),
     }
+    for name, seen in (("accepted", outcome.accepted), ("finished", outcome.finished)):
+        if len(seen) != job.tokens:
+            return f"{len(seen)} tokens {name}: expected {job.tokens}"
     for name, (got, expected) in compared.items():
         if got.shape != expected.shape:
             return f"{len(got)} tokens have a {name}: expected {len(expected)}"

@@ -61,13 +61,13 @@ def main() -> int:
     spec = closure_spec()
     folder = args.build / "mutate"
     mutations = list_mutations(spec, args.mutants, args.seed, folder)
-    verdicts = test(spec, mutations, folder, args.workers)
+    verdicts = try_all(spec, mutations, folder, args.workers)
     survivors = [m for m in mutations if not verdicts[m.arguments]]
     equal = {m.arguments for m in survivors if equal_to_original(m, folder)}
     return report(spec, mutations, verdicts, equal, args)
 
 
-def test(
+def try_all(
     spec: HardwareSpec, mutations: list[Mutation], folder: Path, workers: int
 ) -> dict[str, str]:
     """What gave each mutation away, by its arguments; empty for a survivor.
