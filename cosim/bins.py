@@ -72,10 +72,8 @@ def events(spec: HardwareSpec, job: Job, rows: np.ndarray, counts: np.ndarray) -
     schedule = [names[n if n < len(names) else 0] for n in job.schedule]
     pressure = back_pressure(job)
     flat = counts.reshape(job.tokens, -1)
-    saturation = (rows == spec.converter.t_max_ps).any(1) + 2 * (
-        np.abs(flat) == spec.levels.count_max
-    ).any(1)
-    sign = ((flat > 0).any(1) + 2 * (flat < 0).any(1)).tolist()
+    saturation = _pairs(rows == spec.converter.t_max_ps, np.abs(flat) == spec.levels.count_max)
+    sign = _pairs(flat > 0, flat < 0)
     window = windows(spec, job)
     wrap = [
         WRAP[int(np.sign(w - n)) + 1] for w, n in zip(window.written, window.length, strict=True)
@@ -98,9 +96,14 @@ def events(spec: HardwareSpec, job: Job, rows: np.ndarray, counts: np.ndarray) -
         )
 
 
+def _pairs(first: np.ndarray, second: np.ndarray) -> list[int]:
+    """Whether anything of a token is in the first, and twice whether anything is in the second."""
+    return [int(a) + 2 * int(b) for a, b in zip(first.any(1), second.any(1), strict=True)]
+
+
 def back_pressure(job: Job) -> list[str]:
     """What each token had to bear: it was offered late, its result was taken late."""
-    return [BACK_PRESSURE[i] for i in (job.gaps > 0) + 2 * (job.stalls > 0)]
+    return [BACK_PRESSURE[i] for i in _pairs(job.gaps[:, None] > 0, job.stalls[:, None] > 0)]
 
 
 def _flushed(wrap: list[str], token: int) -> str:
