@@ -23,9 +23,12 @@ def rule_parameters(spec: HardwareSpec) -> dict[str, int]:
     """Parameters of the module, in cycles."""
     timing = spec.timing
     phases = [schedule.phases for schedule in spec.schedules.values()]
-    scores, activations = ([len(p[name]) for p in phases] for name in ("score", "activate"))
+    lengths = {name: [len(p[name]) for p in phases] for name in phases[0]}
+    scores, activations = lengths["score"], lengths["activate"]
+    writes = lengths["write_k"] + lengths["write_v"]
     return {
-        "STROBE": timing.strobe,
+        "STROBE_LEAST": min(writes) - 2 * timing.dac_guard,
+        "STROBE_MOST": max(writes) - 2 * timing.dac_guard,
         "DAC_GUARD": timing.dac_guard,
         "RESET": timing.reset,
         "SETTLE": timing.settle,

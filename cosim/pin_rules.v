@@ -7,7 +7,8 @@
 module pin_rules #(
     parameter integer CODE_BITS = 0,
     parameter integer SLOT_BITS = 0,
-    parameter integer STROBE = 0,  // cycles, as all that follow
+    parameter integer STROBE_LEAST = 0,  // cycles, as all that follow
+    parameter integer STROBE_MOST = 0,
     parameter integer DAC_GUARD = 0,
     parameter integer RESET = 0,
     parameter integer SETTLE = 0,
@@ -65,8 +66,8 @@ module pin_rules #(
       if (strobe_k && strobe_v) broken[0] <= 1;
       if (strobe && !old_strobe && stable < DAC_GUARD) broken[1] <= 1;
       if (moved && (strobe && old_strobe || unstrobed <= DAC_GUARD)) broken[1] <= 1;
-      if ((old_strobe && !strobe || old_k && strobe_v || old_v && strobe_k) && strobe_for != STROBE)
-        broken[2] <= 1;
+      if ((old_strobe && !strobe || old_k && strobe_v || old_v && strobe_k)
+          && (strobe_for < STROBE_LEAST || strobe_for > STROBE_MOST)) broken[2] <= 1;
       if (strobe_k && score || strobe_v && activate) broken[3] <= 1;
       if (reset_k && (score || k_held[score_bank])) broken[4] <= 1;
       if (reset_v && (activate || v_held[activate_bank])) broken[5] <= 1;

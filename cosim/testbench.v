@@ -16,7 +16,8 @@ module testbench #(
     parameter integer CODE_BITS = 0,
     parameter integer SCORE_CYCLES = 0,
     parameter integer WIDTH_BITS = 0,
-    parameter integer STROBE = 0,  // of `pin_rules`, as all that follow but the last
+    parameter integer STROBE_LEAST = 0,  // of `pin_rules`, as all that follow but the last
+    parameter integer STROBE_MOST = 0,
     parameter integer DAC_GUARD = 0,
     parameter integer RESET = 0,
     parameter integer SETTLE = 0,
@@ -155,8 +156,8 @@ module testbench #(
 
   wire [9:0] broken;
   pin_rules #(
-      CODE_BITS, SLOT_BITS, STROBE, DAC_GUARD, RESET, SETTLE, SCORE_LEAST, SCORE_MOST,
-      ACTIVATE_LEAST, ACTIVATE_MOST, COUNT
+      CODE_BITS, SLOT_BITS, STROBE_LEAST, STROBE_MOST, DAC_GUARD, RESET, SETTLE, SCORE_LEAST,
+      SCORE_MOST, ACTIVATE_LEAST, ACTIVATE_MOST, COUNT
   ) rules (
       .clk(clk),
       .rst(rst),
