@@ -98,7 +98,7 @@ def events(spec: HardwareSpec, job: Job, rows: np.ndarray, counts: np.ndarray) -
 
 def _pairs(first: np.ndarray, second: np.ndarray) -> list[int]:
     """Whether anything of a token is in the first, and twice whether anything is in the second."""
-    return [int(a) + 2 * int(b) for a, b in zip(first.any(1), second.any(1), strict=True)]
+    return (np.any(first, axis=1) + 2 * np.any(second, axis=1)).tolist()
 
 
 def back_pressure(job: Job) -> list[str]:

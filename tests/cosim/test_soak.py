@@ -14,7 +14,9 @@ from tests.cosim.test_commands import restore_interrupts
 
 
 def run(monkeypatch, build, *arguments):
-    monkeypatch.setattr(sys, "argv", ["soak", "--build", str(build), *map(str, arguments)])
+    monkeypatch.setattr(
+        sys, "argv", ["soak", "--sim", "icarus", "--build", str(build), *map(str, arguments)]
+    )
     return soak.main()
 
 
@@ -77,7 +79,7 @@ def test_a_damaged_state_is_a_fresh_one(tmp_path):
 def test_ctrl_c_keeps_the_jobs_that_are_done(tmp_path):
     arguments = ["--build", str(tmp_path), "--job-tokens", "50", "--workers", "1"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "cosim.soak", *arguments],
+        [sys.executable, "-m", "cosim.soak", "--sim", "icarus", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
