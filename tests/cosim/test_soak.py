@@ -77,16 +77,7 @@ def test_a_damaged_state_is_a_fresh_one(tmp_path):
 
 
 def test_ctrl_c_keeps_the_jobs_that_are_done(tmp_path):
-    arguments = [
-        "--sim",
-        "icarus",
-        "--build",
-        str(tmp_path),
-        "--job-tokens",
-        "50",
-        "--workers",
-        "1",
-    ]
+    arguments = ["--build", str(tmp_path), "--job-tokens", "50", "--workers", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "cosim.soak", "--sim", "icarus", *arguments],
         stdout=subprocess.PIPE,
