@@ -32,6 +32,7 @@ class GainCellArray:
         self._terms_by_level = xp.stack(terms) if terms else xp.zeros((0, spec.levels.kv))
         self.codes = xp.zeros((geometry.window, geometry.head_dim), dtype=xp.int64)
         self._written_at = xp.full((geometry.window,), -geometry.window, dtype=xp.int64)
+        self._slots_used = 0  # behind them no cell was ever written: only the constant counts
         self._oldest = xp.asarray(geometry.window)
         self._leakage = leakage_table(spec, like=levels)
 
@@ -39,6 +40,7 @@ class GainCellArray:
         """Charge the cells of `slot` to integer `codes` [head_dim]; they age from `token` on."""
         self.codes[slot] = codes
         self._written_at[slot] = token
+        self._slots_used = max(self._slots_used, slot + 1)
 
     def age(self, token: int) -> Array:
         """Tokens since the write of each slot, [slot], up to a full window: none in it is older."""
@@ -79,12 +81,11 @@ class KeyArray(GainCellArray):
 
     def charge(self, q: Array, token: int) -> Array:
         """`physics.score_charge` of query codes `q` [head_dim] at the age of `token`: [slot]."""
-        dim, powers, slots = self._terms.shape
+        used = self._slots_used
         constant, *factors = self.leakage(token)
         charge = constant * (self.constant * q.sum())
-        sums = (q @ self._terms.reshape(dim, powers * slots)).reshape(powers, slots)
-        for factor, columns in zip(factors, sums, strict=True):
-            charge = charge + factor * columns
+        for power, factor in enumerate(factors):
+            charge[:used] += factor[:used] * (q @ self._terms[:, power, :used])
         return charge
 
 
@@ -96,6 +97,7 @@ class ValueArray(GainCellArray):
         geometry, powers = spec.geometry, len(self._terms_by_level)
         shape = (geometry.subtiles, powers, geometry.subtile, geometry.head_dim)
         self._terms = xp.zeros(shape, dtype=xp.float64)
+        self._nothing = xp.zeros((geometry.subtiles, geometry.head_dim), dtype=xp.float64)
 
     def write(self, slot: int, codes: Array, token: int) -> None:
         super().write(slot, codes, token)
@@ -107,6 +109,9 @@ class ValueArray(GainCellArray):
         subtiles, powers, rows, dim = self._terms.shape
         weighted = EXACT.snap(phi_ps * self.leakage(token), self.spec.grid.pulse_ps)
         by_subtile = weighted.reshape(powers + 1, subtiles, rows)
-        pulses = by_subtile[1:].swapaxes(0, 1).reshape(subtiles, 1, powers * rows)
-        cells = self._terms.reshape(subtiles, powers * rows, dim)
-        return self.constant * by_subtile[0].sum(-1)[:, None] + (pulses @ cells)[:, 0]
+        used = -(-self._slots_used // rows)
+        pulses = by_subtile[1:, :used].swapaxes(0, 1).reshape(used, 1, powers * rows)
+        cells = self._terms[:used].reshape(used, powers * rows, dim)
+        charge = self.constant * by_subtile[0].sum(-1)[:, None] + self._nothing
+        charge[:used] += (pulses @ cells)[:, 0]
+        return charge

@@ -40,7 +40,7 @@ MAKE_VARIABLES = (
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
     "CFG_CXXFLAGS_PCH_I=-include",
     "CFG_LDLIBS_THREADS=-pthread",
-    "OPT_FAST=-O2",
+    "OPT_FAST=-O3 -march=native",
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from analog_models.files import write_json, write_text
 from hdl.synth.cell_library import CellLibrary
 from hdl.synth.clock_gates import CLOCK_GATE, split_clock_gates
-from hdl.synth.yosys import run_yosys
+from hdl.synth.yosys import beside, run_yosys
 
 __all__ = ["MOST_READERS", "map_to_cells", "write_cell_models"]
 
@@ -83,7 +83,8 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
     Returns Yosys's `stat -json -liberty`: cells by type and area of each module. period_ps: the
     delay that the cells' sizes aim at. Raises `ToolError` if Yosys or the library is missing.
     """
-    liberty = library.liberty()
+    liberty = beside(folder, library.liberty())
+    techmap = beside(folder, library.techmap)
     run_yosys(
         LOGIC.format(top=top, gate=CLOCK_GATE, least=LEAST_GATED, liberty=liberty),
         folder,
@@ -105,7 +106,7 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
         script = ABC.format(readers=MOST_READERS, period_ps=aim_ps)
         text = COMPONENT.format(
             stem=stem,
-            techmap=library.techmap,
+            techmap=techmap,
             liberty=liberty,
             constraints="abc.constr",
             period_ps=aim_ps,
@@ -129,8 +130,9 @@ def write_cell_models(library: CellLibrary, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     others = [f"delete {cell}" for cell in library.unusable]
     if library.models:
-        others.append(f"read_verilog {library.models}\nproc")
-    script = MODELS.format(liberty=library.liberty(), others="\n".join(others), name=path.name)
+        others.append(f"read_verilog {beside(path.parent, library.models)}\nproc")
+    liberty = beside(path.parent, library.liberty())
+    script = MODELS.format(liberty=liberty, others="\n".join(others), name=path.name)
     run_yosys(script, path.parent, path.stem)
     write_text(path, REGISTER.sub(r"\g<0>\n  initial \1 = $urandom;", path.read_text()))
     return path

