@@ -8,26 +8,24 @@ output code is compared with the golden vectors.
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from analog_models.errors import run_command
-from analog_models.files import read_json, write_json
+from analog_models.files import read_json, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from cosim.arguments import add_schedule, command_parser, natural
 from cosim.core_job import CoreJob, CoreOutcome
 from cosim.golden import load_golden
-from cosim.pulses import width_bits
-from cosim.runner import BUILD_ROOT, SIMULATORS, Build, digest, made_once, sources_of_rtl
+from cosim.runner import BUILD_ROOT, SIMULATORS, Build, compiled, emitted, pin_parameters
 from cosim.table import table
 from hdl.verilog import CORE, emit_core
 
 __all__ = ["simulate_core"]
 
 SIMULATOR = "icarus"
-HERE = Path(__file__).parent
+BENCH = Path(__file__).with_name("core_testbench.v")
 
 
 def simulate_core(
@@ -39,34 +37,31 @@ def simulate_core(
     `ToolError` without a simulator, `GaincellError` if the simulation finds a fault.
     """
     job.check(spec, job.heads)
-    compiled = _build(spec, job.heads, build_root, say)
 
     def fill(folder: Path) -> None:
         job.save(folder / "job.safetensors")
 
-    return compiled.run_test("cosim.core_replay", fill, CoreOutcome.load)
+    build = _build(spec, job.heads, build_root, say)
+    return build.run_test("cosim.core_replay", fill, CoreOutcome.load)
 
 
 def _build(spec: HardwareSpec, heads: int, build_root: Path, say: bool) -> Build:
-    simulator = SIMULATORS[SIMULATOR]
-    simulator.check()
-    verilog = build_root / "verilog" / digest(spec.hash, heads, *sources_of_rtl())
-    with made_once(verilog, f"the Verilog of {heads} heads (about 15 s)" if say else ""):
-        path = verilog / f"{CORE}.json"
-        contract = read_json(path) if path.exists() else emit_core(spec, heads, verilog)
-    side = HERE / "array_side.v"
-    text = (HERE / "core_testbench.v").read_text()
-    bench = text.replace("`CORE_PINS", _connections(heads))
-    parameters = _parameters(spec, contract, heads)
-    identity = digest(contract["sha256"], bench, side.read_text(), simulator.version(), parameters)
-    folder = (build_root / SIMULATOR / identity).resolve()
-    with made_once(folder, "the simulation" if say else "") as missing:
-        if missing:
-            source = folder / "core_testbench.v"
-            source.write_text(bench)
-            files = [verilog.resolve() / f"{CORE}.v", source, side]
-            simulator.compile(files, parameters, folder, waves=False)
-    return Build(spec, simulator, folder, path.resolve())
+    SIMULATORS[SIMULATOR].check()
+    bench = BENCH.read_text().replace("`CORE_PINS", _connections(heads))
+
+    def write(folder: Path) -> None:
+        emit_core(spec, heads, folder)
+        write_text(folder / BENCH.name, bench)
+
+    what = f"the Verilog of {heads} heads (about 15 s)" if say else ""
+    folder = emitted(build_root, what, write, CORE, spec.hash, heads, bench)
+    path = folder / f"{CORE}.json"
+    contract = read_json(path)
+    bus = next(port for port in contract["ports"] if port["name"] == "bus__awaddr")
+    parameters = pin_parameters(spec, contract, "pins__0")
+    parameters |= {"HEADS": heads, "ADDR_BITS": bus["width"]}
+    sources = [folder.resolve() / BENCH.name, BENCH.with_name("array_side.v")]
+    return compiled(spec, SIMULATOR, path, sources, parameters, build_root, say=say)
 
 
 def _connections(heads: int) -> str:
@@ -89,24 +84,6 @@ def _connections(heads: int) -> str:
             f".pins__{head}__out_negative(out_negative[{head}] ^ {turned}),",
         ]
     return "\n      ".join(lines)
-
-
-def _parameters(spec: HardwareSpec, contract: dict[str, Any], heads: int) -> dict[str, int]:
-    width = {port["name"]: port["width"] for port in contract["ports"]}
-    return {
-        "T_CLK": spec.clock.t_clk_ps,
-        "HEADS": heads,
-        "ADDR_BITS": width["bus__awaddr"],
-        "DIM": width["pins__0__q_pulse"],
-        "WINDOW": width["pins__0__phi"],
-        "OUTPUTS": width["pins__0__out_pulse"],
-        "TOKEN_BITS": width["token__payload"],
-        "RESULT_BITS": width["result__payload"],
-        "SLOT_BITS": width["pins__0__write__slot"],
-        "CODE_BITS": width["pins__0__write__code"],
-        "SCORE_CYCLES": max(len(s.phases["score"]) for s in spec.schedules.values()),
-        "WIDTH_BITS": width_bits(spec),
-    }
 
 
 def main() -> int:

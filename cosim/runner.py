@@ -38,10 +38,11 @@ __all__ = [
     "SIMULATORS",
     "Build",
     "build",
+    "compiled",
     "digest",
-    "made_once",
+    "emitted",
+    "pin_parameters",
     "simulate",
-    "sources_of_rtl",
 ]
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ T = TypeVar("T")
 SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
 DEFAULT_SIMULATOR = "icarus"
 BUILD_ROOT = Path("build")
-SOURCES = [
+BENCH = [
     Path(__file__).with_name(name) for name in (f"{TESTBENCH}.v", "array_side.v", "pin_rules.v")
 ]
 
@@ -161,14 +162,39 @@ def build(
     verilog: a folder with another head of the same ports and with its contract, in the place of
     both. Raises `ToolError` without a simulator.
     """
-    chosen = SIMULATORS[simulator]
-    chosen.check()
-    path = (verilog or _emitted(spec, build_root, gates, say)) / f"{TOP}.json"
+    SIMULATORS[simulator].check()
+    path = (verilog or _emitted_head(spec, build_root, gates, say)) / f"{TOP}.json"
     contract = read_json(path)
-    parameters = _parameters(spec, contract, exact)
+    width = {port["name"]: port["width"] for port in contract["ports"]}
+    parameters = {
+        **pin_parameters(spec, contract, "pins"),
+        "LENGTH_BITS": width["window_length"],
+        "SCHEDULE_BITS": width["schedule"],
+        **rule_parameters(spec),
+        "EXACT": int(exact),
+    }
+    return compiled(spec, simulator, path, BENCH, parameters, build_root, waves=waves, say=say)
+
+
+def compiled(
+    spec: HardwareSpec,
+    simulator: str,
+    contract: Path,
+    bench: list[Path],
+    parameters: dict[str, int],
+    build_root: Path,
+    *,
+    waves: bool = False,
+    say: bool = False,
+) -> Build:
+    """Compile a testbench with the Verilog beside `contract`, unless the same has been before.
+
+    bench: its sources; the other arguments as for `build`.
+    """
+    chosen = SIMULATORS[simulator]
     identity = digest(
-        contract["sha256"],
-        *(source.read_text() for source in SOURCES),
+        read_json(contract)["sha256"],
+        *(source.read_text() for source in bench),
         Path(sys.modules[type(chosen).__module__].__file__ or "").read_text(),
         chosen.version(),
         parameters,
@@ -178,21 +204,31 @@ def build(
     what = f"the simulation with {chosen.title} (about {chosen.compile_s} s, once)"
     with made_once(folder, what if say else "") as missing:
         if missing:
-            sources = [path.resolve().with_suffix(".v"), *SOURCES]
+            sources = [contract.resolve().with_suffix(".v"), *bench]
             chosen.compile(sources, parameters, folder, waves)
-    return Build(spec, chosen, folder, path.resolve())
+    return Build(spec, chosen, folder, contract.resolve())
 
 
-def _emitted(spec: HardwareSpec, build_root: Path, gates: bool, say: bool) -> Path:
-    """The folder with the Verilog or the gates of `spec`, which are made if need be."""
-    folder = build_root / "verilog" / digest(spec.hash, gates, *sources_of_rtl())
-    what, write = ("Verilog of the head (about 5 s)", emit)
-    if gates:
-        what, write = ("gates of the head (about a minute)", emit_gates)
-    with made_once(folder, f"the {what}" if say else "") as missing:
+def emitted(build_root: Path, what: str, write: Callable[[Path], Any], *parts: Any) -> Path:
+    """The folder with the Verilog that `write` leaves in it, made once for the same `parts`.
+
+    parts: what it is made of, beside the sources of the RTL. what: said while it is made; nothing
+    is if empty.
+    """
+    folder = build_root / "verilog" / digest(*parts, *_sources("*.py"))
+    with made_once(folder, what) as missing:
         if missing:
-            write(spec, folder)
+            write(folder)
     return folder
+
+
+def _emitted_head(spec: HardwareSpec, build_root: Path, gates: bool, say: bool) -> Path:
+    what = (
+        "the gates of the head (about a minute)" if gates else "the Verilog of the head (about 5 s)"
+    )
+    write = emit_gates if gates else emit
+    flow = _sources("synth/**/*.*") if gates else []
+    return emitted(build_root, what if say else "", lambda at: write(spec, at), spec.hash, *flow)
 
 
 @contextmanager
@@ -229,29 +265,27 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def sources_of_rtl() -> list[str]:
-    """All that the Verilog of a specification depends on."""
-    sources = sorted(Path(hdl.__file__).parent.glob("*.py"))
-    return [version("amaranth"), *(source.read_text() for source in sources)]
+def _sources(pattern: str) -> list[str]:
+    """What Verilog is made of: the files of `hdl` that match, and the version of Amaranth."""
+    files = sorted(Path(hdl.__file__).parent.glob(pattern))
+    texts = (file.read_text() for file in files if file.suffix in (".py", ".v"))
+    return [version("amaranth"), *texts]
 
 
-def _parameters(spec: HardwareSpec, contract: dict[str, Any], exact: bool) -> dict[str, int]:
+def pin_parameters(spec: HardwareSpec, contract: dict[str, Any], pins: str) -> dict[str, int]:
+    """Parameters of a testbench that say how wide streams and pins are; pins: prefix of theirs."""
     width = {port["name"]: port["width"] for port in contract["ports"]}
     return {
         "T_CLK": spec.clock.t_clk_ps,
-        "DIM": width["pins__q_pulse"],
-        "WINDOW": width["pins__phi"],
-        "OUTPUTS": width["pins__out_pulse"],
+        "DIM": width[f"{pins}__q_pulse"],
+        "WINDOW": width[f"{pins}__phi"],
+        "OUTPUTS": width[f"{pins}__out_pulse"],
         "TOKEN_BITS": width["token__payload"],
         "RESULT_BITS": width["result__payload"],
-        "LENGTH_BITS": width["window_length"],
-        "SCHEDULE_BITS": width["schedule"],
-        "SLOT_BITS": width["pins__write__slot"],
-        "CODE_BITS": width["pins__write__code"],
+        "SLOT_BITS": width[f"{pins}__write__slot"],
+        "CODE_BITS": width[f"{pins}__write__code"],
         "SCORE_CYCLES": max(len(s.phases["score"]) for s in spec.schedules.values()),
         "WIDTH_BITS": width_bits(spec),
-        **rule_parameters(spec),
-        "EXACT": int(exact),
     }
 
 
