@@ -11,14 +11,19 @@ from cosim.workers import available_workers
 __all__ = ["add_back_pressure", "add_schedule", "add_simulator", "command_parser", "natural"]
 
 
-def command_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser for `python -m cosim.NAME` with the folders that every command takes."""
+def command_parser(
+    name: str, description: str | None, golden: bool = True
+) -> argparse.ArgumentParser:
+    """A parser for `python -m cosim.NAME` with the folders that it takes; golden: vectors, too."""
     parser = argparse.ArgumentParser(
         prog=f"python -m cosim.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--golden", type=Path, default=GOLDEN, help="folder of the golden vectors")
+    if golden:
+        parser.add_argument(
+            "--golden", type=Path, default=GOLDEN, help="folder of the golden vectors"
+        )
     parser.add_argument("--build", type=Path, default=Path("build"), help="for results (build)")
     return parser
 

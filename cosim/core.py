@@ -93,12 +93,12 @@ def main() -> int:
     passage = load_golden(spec, args.golden).passage
     codes = {name: _token_major(passage[name], args.heads, args.tokens) for name in (*"qkv", "out")}
     heads = codes["q"].shape[1]
-    number = spec.schedule_number(args.schedule) if args.schedule else 0
+    schedule = args.schedule or next(iter(spec.schedules))
     job = CoreJob(
         *(codes[name] for name in "qkv"),
         flush=np.arange(len(codes["q"])) == 0,
         query_only=np.zeros(len(codes["q"]), dtype=np.uint8),
-        schedule=number,
+        schedule=spec.schedule_number(schedule),
         window_length=spec.geometry.window,
         pauses=args.pauses,
     )
@@ -109,12 +109,12 @@ def main() -> int:
     print(
         table(["head", "tokens", "mismatches"], [[h, job.tokens, n] for h, n in enumerate(wrong)])
     )
-    print(f"\ncycles between tokens: {between}, schedule {list(spec.schedules)[number]}\n")
+    print(f"\ncycles between tokens: {between}, schedule {schedule}\n")
     print(table(["register", "content"], list(outcome.registers.items())))
     result = {
         "spec_hash": spec.hash,
         "heads": heads,
-        "schedule": list(spec.schedules)[number],
+        "schedule": schedule,
         "head_tokens": job.tokens * heads,
         "mismatches": int(wrong.sum()),
         "cycles_between_tokens": between,

@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analog_models.errors import CodeError
-from analog_models.physics import check_codes
 from analog_models.spec import HardwareSpec
-from cosim.job import load_tensors, save_tensors
+from cosim.job import check_token_codes, load_tensors, save_tensors
 
 __all__ = ["CoreJob", "CoreOutcome", "Fault"]
 
@@ -52,12 +50,7 @@ class CoreJob:
 
     def check(self, spec: HardwareSpec, heads: int) -> None:
         """Raise `CodeError` for shapes or codes that the core cannot take."""
-        shape = (self.tokens, heads, spec.geometry.head_dim)
-        for name, levels in (("q", spec.levels.q), ("k", spec.levels.kv), ("v", spec.levels.kv)):
-            codes = getattr(self, name)
-            if codes.shape != shape or not self.tokens:
-                raise CodeError(f"{name} has shape {codes.shape}: needs [tokens, {shape[1:]}]")
-            check_codes(codes, levels, name)
+        check_token_codes(spec, self, (self.tokens, heads, spec.geometry.head_dim))
 
     def beats(self) -> dict[str, np.ndarray]:
         """Codes [beat, d] and flags [beat], a beat for each head of each token in turn."""

@@ -23,8 +23,9 @@ from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec, load_spec
 from cosim.core_job import CoreJob, CoreOutcome, Fault
 from cosim.front_end import FrontEnd
-from cosim.packing import lanes, pack_lanes
+from cosim.packing import lanes
 from cosim.pulses import ReplayLink
+from cosim.tokens import payload_bits
 
 RESET_CYCLES = 3
 # What a fault does: the phase in whose run it begins, how many cycles later, and for how long.
@@ -39,7 +40,7 @@ class Core:
     """The testbench of a core with everything around it."""
 
     def __init__(self, dut: Any, spec: HardwareSpec, contract: dict[str, Any]) -> None:
-        self.dut, self.spec, self.payloads = dut, spec, contract["payloads"]
+        self.dut, self.spec, self.contract = dut, spec, contract
         self.address = {r["name"]: r["address"] for r in contract["registers"]}
         self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
         stream = (dut.clk, dut.rst)
@@ -68,7 +69,8 @@ class Core:
             self.sink.set_pause_generator(_pauses(job.seed, "sink"))
         for fault in job.faults:
             cocotb.start_soon(self._fail(fault))
-        for beat in self._beats(job):
+        for bits in payload_bits(self.contract, job.beats()):
+            beat = np.packbits(bits, bitorder="little").tobytes()
             self.source.send_nowait(AxiStreamFrame(beat))
         faults = (front_end.failed.wait() for front_end in self.front_ends)
         found: Any
@@ -78,19 +80,9 @@ class Core:
                 raise front_end.fault
         return found
 
-    def _beats(self, job: CoreJob) -> Iterator[bytes]:
-        fields = self.payloads["token__payload"]
-        beats = job.beats()
-        parts = [
-            pack_lanes(beats[name].reshape(job.tokens * job.heads, -1), field["bits"])
-            for name, field in sorted(fields.items(), key=lambda item: item[1]["offset"])
-        ]
-        for bits in np.concatenate(parts, axis=1):
-            yield np.packbits(bits, bitorder="little").tobytes()
-
     async def _collect(self, job: CoreJob) -> tuple[np.ndarray, np.ndarray]:
-        field = self.payloads["result__payload"]["out"]
-        number = self.payloads["result__payload"]["head"]
+        payload = self.contract["payloads"]["result__payload"]
+        field, number = payload["out"], payload["head"]
         out, cycles = [], []
         for beat in range(job.tokens * job.heads):
             frame = await self.sink.recv()

@@ -14,7 +14,7 @@ from analog_models.errors import GaincellError, run_command
 from analog_models.files import write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
-from cosim.arguments import natural
+from cosim.arguments import command_parser, natural
 from cosim.bins import IMPOSSIBLE, CoverageModel, declared_points, events
 from cosim.directed import Recipes, directed_job
 from cosim.job import Job
@@ -141,13 +141,8 @@ def _text(one: Any) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m cosim.coverage",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("coverage", __doc__, golden=False)
     add = parser.add_argument
-    add("--build", type=Path, default=Path("build"), help="for results (build)")
     add("--tokens", type=natural(1), default=20000, metavar="N", help="at most (20000)")
     add("--seed", type=natural(0), default=0, metavar="N", help="of the random jobs (0)")
     return parser.parse_args()

@@ -17,7 +17,7 @@ from analog_models.files import write_bytes
 from analog_models.physics import check_codes
 from analog_models.spec import HardwareSpec
 
-__all__ = ["Job", "Outcome", "load_tensors", "save_tensors"]
+__all__ = ["Job", "Outcome", "check_token_codes", "load_tensors", "save_tensors"]
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,7 @@ class Job:
     def check(self, spec: HardwareSpec) -> None:
         """Raise `CodeError` for shapes or codes that the head cannot take."""
         shape = (self.tokens, spec.geometry.head_dim)
-        for name, levels in (("q", spec.levels.q), ("k", spec.levels.kv), ("v", spec.levels.kv)):
-            codes = getattr(self, name)
-            if codes.shape != shape or not self.tokens:
-                raise CodeError(f"{name} has shape {codes.shape}: needs [tokens, {shape[1]}]")
-            check_codes(codes, levels, name)
+        check_token_codes(spec, self, shape)
         limits = {
             "flush": (0, 1),
             "window_length": (0, _top(spec.geometry.window + 1)),
@@ -186,6 +182,16 @@ def _arrays(record: Job | Outcome) -> dict[str, np.ndarray]:
 def _top(values: int) -> int:
     """The largest number that an input can have which has bits for so many values."""
     return (1 << (values - 1).bit_length()) - 1
+
+
+def check_token_codes(spec: HardwareSpec, job: Any, shape: tuple[int, ...]) -> None:
+    """Raise `CodeError` unless q, k, v of `job` have this shape [token, ...] and are codes."""
+    for name, levels in (("q", spec.levels.q), ("k", spec.levels.kv), ("v", spec.levels.kv)):
+        codes = getattr(job, name)
+        if codes.shape != shape or not shape[0]:
+            sizes = ", ".join(map(str, shape[1:]))
+            raise CodeError(f"{name} has shape {codes.shape}: needs [tokens, {sizes}]")
+        check_codes(codes, levels, name)
 
 
 def save_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:

@@ -9,7 +9,6 @@ proved where a solver can, or shows what the checks overlook. What is done is ke
 """
 
 import argparse
-import hashlib
 import resource
 import shutil
 import sys
@@ -25,9 +24,9 @@ from analog_models.files import read_json, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from cosim import batch, judge, stimulus
-from cosim.arguments import natural
+from cosim.arguments import command_parser, natural
 from cosim.judge import fault
-from cosim.runner import build
+from cosim.runner import build, digest
 from cosim.stimulus import closure_spec, random_job
 from cosim.table import table
 from hdl.mutants import ORIGINAL, Mutation, equal_to_original, list_mutations, mutants
@@ -129,7 +128,7 @@ def _identity(folder: Path) -> str:
     files += [Path(module.__file__ or "") for module in (stimulus, batch, judge)]
     texts = [file.read_text() for file in sorted(files)]
     parts = [read_json(folder / f"{TOP}.json")["sha256"], CHECKS, *texts]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return digest(*parts)
 
 
 def _load(path: Path, identity: str) -> dict[str, str]:
@@ -193,13 +192,8 @@ def report(
 
 
 def _arguments() -> Any:
-    parser = argparse.ArgumentParser(
-        prog="python -m cosim.mutate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("mutate", __doc__, golden=False)
     add = parser.add_argument
-    add("--build", type=Path, default=Path("build"), help="for results (build)")
     add("--mutants", type=natural(1), default=300, metavar="N", help="(300)")
     add("--seed", type=natural(0), default=1, metavar="N", help="that draws them (1)")
     add("--workers", type=natural(1), default=2, metavar="N", help="mutants at once (2)")

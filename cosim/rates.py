@@ -3,6 +3,7 @@
 import numpy as np
 
 from analog_models.spec import HardwareSpec
+from cosim.batch import windows
 from cosim.job import Job, Outcome
 
 __all__ = ["filled_slots", "signal_rates"]
@@ -10,14 +11,8 @@ __all__ = ["filled_slots", "signal_rates"]
 
 def filled_slots(spec: HardwareSpec, job: Job) -> np.ndarray:
     """How many slots hold a token of the sequence at each query: [token]."""
-    filled, tokens, length = [], 0, 1
-    for flush, query, asked in zip(job.flush, job.query_only, job.lengths(spec), strict=True):
-        if not query:
-            if flush or not tokens:
-                tokens, length = 0, int(asked)
-            tokens += 1
-        filled.append(min(tokens, length))
-    return np.array(filled)
+    window = windows(spec, job)
+    return np.minimum(window.written, window.length)
 
 
 def signal_rates(spec: HardwareSpec, job: Job, outcome: Outcome) -> dict[str, tuple[float, float]]:

@@ -7,7 +7,6 @@ Runs in jobs of some thousand tokens, each from a seed of its own. What is done 
 """
 
 import argparse
-import hashlib
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -21,9 +20,9 @@ from analog_models.files import read_json, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from cosim import batch, judge, stimulus
-from cosim.arguments import add_simulator, natural
+from cosim.arguments import add_simulator, command_parser, natural
 from cosim.judge import fault
-from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS, Build, build
+from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS, Build, build, digest
 from cosim.stimulus import closure_spec, random_job
 from hdl.verilog import emit
 
@@ -89,7 +88,7 @@ def identity(spec: HardwareSpec, args: argparse.Namespace) -> str:
     contract = emit(spec, args.build / "soak" / "verilog")
     sources = [Path(module.__file__ or "").read_text() for module in (stimulus, batch, judge)]
     parts = [contract["sha256"], args.seed, args.job_tokens, *sources]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return digest(*parts)
 
 
 def soak(spec: HardwareSpec, state: State, path: Path, args: argparse.Namespace) -> None:
@@ -155,13 +154,8 @@ def _show(done: int, total: int, rate: float, faults: int) -> None:
 
 
 def _arguments(arguments: list[str] | None = None) -> Any:
-    parser = argparse.ArgumentParser(
-        prog="python -m cosim.soak",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("soak", __doc__, golden=False)
     add = parser.add_argument
-    add("--build", type=Path, default=Path("build"), help="for results (build)")
     add("--tokens", type=natural(1), default=10**6, metavar="N", help="(1000000)")
     add("--job-tokens", type=natural(1), default=JOB_TOKENS, metavar="N", help=f"({JOB_TOKENS})")
     add("--seed", type=natural(0), default=0, metavar="N", help="of the first job (0)")

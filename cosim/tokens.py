@@ -1,6 +1,6 @@
 """The token and the result stream of a job as the files that the testbench reads and writes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ from analog_models.errors import GaincellError
 from cosim.job import Job
 from cosim.packing import lanes, pack_lanes, to_hex
 
-__all__ = ["read_accepted", "read_results", "write_streams"]
+__all__ = ["payload_bits", "read_accepted", "read_results", "write_streams"]
 
 
 def write_streams(folder: Path, job: Job, contract: dict[str, Any]) -> None:
     """Write `tokens.txt` and `stalls.txt`, a line a token."""
     columns = (job.gaps, job.schedule, job.window_length)
-    rows = zip(*columns, _payloads(job, contract), strict=True)
+    payloads = map(to_hex, payload_bits(contract, vars(job)))
+    rows = zip(*columns, payloads, strict=True)
     _write(folder / "tokens.txt", (" ".join(map(str, row)) for row in rows))
     _write(folder / "stalls.txt", map(str, job.stalls))
 
@@ -46,13 +47,14 @@ def read_results(folder: Path, contract: dict[str, Any]) -> tuple[np.ndarray, np
     return np.array(finished), np.array(out, dtype=np.int16)
 
 
-def _payloads(job: Job, contract: dict[str, Any]) -> Iterator[str]:
+def payload_bits(contract: dict[str, Any], codes: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Bits of the payload of each token, from its codes and flags [token, ...] by name."""
     fields = contract["payloads"]["token__payload"]
     parts = [
-        pack_lanes(getattr(job, name).reshape(job.tokens, -1), field["bits"])
+        pack_lanes(codes[name].reshape(len(codes[name]), -1), field["bits"])
         for name, field in sorted(fields.items(), key=lambda item: item[1]["offset"])
     ]
-    return map(to_hex, np.concatenate(parts, axis=1))
+    return np.concatenate(parts, axis=1)
 
 
 def _write(path: Path, lines: Iterator[str]) -> None:

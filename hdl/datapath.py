@@ -70,12 +70,11 @@ class HeadDatapath(wiring.Component):
     def __init__(self, spec: HardwareSpec) -> None:
         self._spec = spec
         geometry = spec.geometry
-        signals = {name: Out(1) for name in timelines(spec)[0].intervals}
         super().__init__(
             {
                 "token": In(token_layout(spec)),
                 "accept": In(1),
-                "active": In(wiring.Signature(signals)),
+                "active": In(timelines(spec)[0].signature),
                 "slot": In(range(geometry.window)),
                 "valid": In(geometry.window),
                 "show": In(1),

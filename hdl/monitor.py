@@ -44,7 +44,7 @@ class PulseMonitor(wiring.Component):
         self._guard = spec.timing.pulse_guard
         super().__init__(
             {
-                "active": In(wiring.Signature({name: Out(1) for name in lines[0].intervals})),
+                "active": In(lines[0].signature),
                 "phi": In(geometry.window),
                 "out_pulse": In(outputs),
                 "out_negative": In(outputs),

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from amaranth import Const, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -125,16 +125,8 @@ class RegisterBank(wiring.Component):
 
     def _settable(self, m: Module, name: str, register: Signal) -> Value:
         """Written byte by byte as the strobes say."""
-        merged = Signal(DATA_BITS, name=f"{name}_merged")
-        old = Signal(DATA_BITS, name=f"{name}_old")
-        m.d.comb += old.eq(register)
-        for byte in range(DATA_BITS // 8):
-            part = slice(8 * byte, 8 * byte + 8)
-            m.d.comb += merged[part].eq(
-                Mux(self._port.strobe[byte], self._port.write_data[part], old[part])
-            )
         with m.If(self._writes(name)):
-            m.d.sync += register.eq(merged)
+            m.d.sync += register.eq(self._ones() | (register & ~self._strobed()))
         return register
 
     def _ones(self) -> Value:
@@ -142,10 +134,7 @@ class RegisterBank(wiring.Component):
         return self._port.write_data & self._strobed()
 
     def _strobed(self) -> Value:
-        mask: Value | int = 0
-        for byte in range(DATA_BITS // 8):
-            mask = mask | self._port.strobe[byte].replicate(8) << 8 * byte
-        return mask
+        return Cat(enabled.replicate(8) for enabled in self._port.strobe)
 
     def _flush(self, m: Module) -> Value:
         with m.If(self._writes("flush") & self._ones()[0]):

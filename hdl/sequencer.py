@@ -51,7 +51,6 @@ class PhaseSequencer(wiring.Component):
         self._timelines = list(timelines)
         self._stages = max(t.stages for t in timelines)
         choice = range(max(2, len(timelines)))
-        active = wiring.Signature({name: Out(1) for name in timelines[0].intervals})
         super().__init__(
             {
                 "choice": In(choice),
@@ -63,7 +62,7 @@ class PhaseSequencer(wiring.Component):
                 "busy": Out(1),
                 "waiting": Out(1),
                 "chosen": Out(choice),
-                "active": Out(active),
+                "active": Out(timelines[0].signature),
             }
         )
 

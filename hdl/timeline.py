@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
 from analog_models.spec import HardwareSpec, Schedule
 
 __all__ = ["WRITES", "Timeline", "timeline", "timelines"]
@@ -25,6 +28,11 @@ class Timeline(NamedTuple):
     latency: int
     capacitors: int
     intervals: dict[str, range]
+
+    @property
+    def signature(self) -> wiring.Signature:
+        """The control signals, one bit each."""
+        return wiring.Signature({name: Out(1) for name in self.intervals})
 
     @property
     def stages(self) -> int:
