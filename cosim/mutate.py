@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,10 +103,7 @@ def _written(mutations: list[Mutation], folder: Path) -> Iterator[tuple[Mutation
 
 def examine(spec: HardwareSpec, text: str, folder: Path) -> str:
     """What gives a head away whose Verilog is `text`; empty if nothing does."""
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + CPU_S, hard))  # for the simulator
-    with tempfile.TemporaryDirectory(prefix="mutant-", dir=folder) as name:
+    with _cpu_limit(), tempfile.TemporaryDirectory(prefix="mutant-", dir=folder) as name:
         mutant = Path(name)
         write_text(mutant / f"{TOP}.v", text)
         shutil.copy(folder / f"{TOP}.json", mutant)
@@ -120,6 +117,18 @@ def examine(spec: HardwareSpec, text: str, folder: Path) -> str:
             if wrong := fault(spec, job, outcome):
                 return wrong
     return ""
+
+
+@contextmanager
+def _cpu_limit() -> Iterator[None]:
+    """A simulator inherits the limit of the process that starts it, which then gets its own back."""
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + CPU_S, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, before)
 
 
 def _identity(folder: Path) -> str:

@@ -4,6 +4,7 @@ import argparse
 import json
 import multiprocessing
 import re
+import resource
 import tempfile
 
 import pytest
@@ -56,7 +57,9 @@ def test_the_original_passes_and_faults_are_found(folder, first_check):
     wrong_slot = fault_at(".control", "window", "slot", "const0")
     silent = fault_at("", "control", "result_valid", "const0")
     right, wrong, stuck = mutants([ORIGINAL, wrong_slot, silent], folder)
+    limit = resource.getrlimit(resource.RLIMIT_CPU)
     assert examine(SPEC, right, folder) == ""
+    assert resource.getrlimit(resource.RLIMIT_CPU) == limit  # that of the simulator is not ours
     assert examine(SPEC, wrong, folder).startswith("token ")
     assert "no result within" in examine(SPEC, stuck, folder)
 
