@@ -121,7 +121,7 @@ def examine(spec: HardwareSpec, text: str, folder: Path) -> str:
 
 @contextmanager
 def _cpu_limit() -> Iterator[None]:
-    """A simulator inherits the limit of the process that starts it, which then gets its own back."""
+    """A simulator inherits the limit of its parent process, which then gets its own back."""
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     before = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used) + CPU_S, before[1]))
