@@ -53,7 +53,10 @@ help: ## list the targets
 	@echo "  SCHEDULE=...  sim, verify, core: leroux2025, overlapped or pipelined (the first; verify: all)"
 	@echo "  GATES=1       sim: simulate the synthesised gates instead of the RTL, a few tokens"
 	@echo "  STALLS=N      sim, verify, core: random back-pressure up to N cycles on both streams"
-	@echo "  SEED=N        sim, verify: its seed"
+	@echo "  SEED=N        sim, verify: its seed, and that of noise"
+	@echo "  IMPERFECTIONS=typical"
+	@echo "                sim: noise, mismatch and errors of the analog side; or a JSON file of your own"
+	@echo "  DEVICE=N      sim: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
@@ -62,7 +65,8 @@ help: ## list the targets
 	@echo "                and from PyPI that is a CUDA build of several gigabytes on most machines."
 
 sim: $(call simulators,icarus) $(if $(GATES),$(SYNTH)) ## co-simulate the shipped model's attention on real text and check every code
-	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(if $(GATES),--gates) $(STREAM_OPTIONS))
+	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(if $(GATES),--gates) $(STREAM_OPTIONS) \
+	    $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(DEVICE),--device $(DEVICE)))
 
 verify: $(call simulators,icarus) ## replay the golden vectors alone
 	@$(PY) -m cosim.verify $(STREAM_OPTIONS)
