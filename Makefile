@@ -37,7 +37,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench core coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
+.PHONY: help sim verify bench imperfections core coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -55,7 +55,7 @@ help: ## list the targets
 	@echo "  STALLS=N      sim, verify, core: random back-pressure up to N cycles on both streams"
 	@echo "  SEED=N        sim, verify: its seed, and that of noise"
 	@echo "  IMPERFECTIONS=typical"
-	@echo "                sim: noise, mismatch and errors of the analog side; or a JSON file of your own"
+	@echo "                sim, imperfections: noise, mismatch and errors of the analog side; or a JSON file"
 	@echo "  DEVICE=N      sim: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
@@ -73,6 +73,9 @@ verify: $(call simulators,icarus) ## replay the golden vectors alone
 
 bench: $(call simulators,icarus verilator) ## measure the speed of the co-simulation
 	@$(PY) -m cosim.bench $(SIMULATION)
+
+imperfections: $(CORE) ## what noise, mismatch and errors of the analog side change in the golden vectors' codes
+	@$(PY) -m cosim.imperfections $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(SEED),--seed $(SEED))
 
 core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and AXI-Stream
 	@$(PY) -m cosim.core $(strip $(if $(HEADS),--heads $(HEADS)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \

@@ -116,8 +116,13 @@ def _spread(
 ) -> Spread | None:
     if not gain and not offset:
         return None
-    gains, offsets = (child.standard_normal(shape) for child in rng.spawn(2))
-    return Spread(1 + gain * gains, offset * offsets)
+    gains, offsets = rng.spawn(2)
+    return Spread(1 + _normal(gains, gain, shape), _normal(offsets, offset, shape))
+
+
+def _normal(rng: np.random.Generator, sigma: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal deviates of that size; nothing is drawn for a size of zero."""
+    return sigma * rng.standard_normal(shape) if sigma else np.zeros(shape)
 
 
 def _drops(spec: HardwareSpec) -> tuple[np.ndarray, np.ndarray]:
@@ -145,8 +150,8 @@ def _cells(spec: HardwareSpec, kept: np.ndarray, rng: np.random.Generator) -> tu
     """Coefficients of each cell's transfer in powers of its deviation: g * f(x + delta)."""
     imperfections, c = spec.imperfections, spec.cell_polynomial
     gains, offsets, chances = rng.spawn(3)
-    gain = kept * (1 + imperfections.mismatch_gain * gains.standard_normal(kept.shape))
-    delta = imperfections.mismatch_offset_v * offsets.standard_normal(kept.shape)
+    gain = kept * (1 + _normal(gains, imperfections.mismatch_gain, kept.shape))
+    delta = _normal(offsets, imperfections.mismatch_offset_v, kept.shape)
     powers = range(len(c))
     coefficients = [
         gain * sum(c[n] * math.comb(n, i) * delta ** (n - i) for n in powers[i:]) for i in powers

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from cosim.check import Mismatch, compare, golden_codes
+from cosim.drift import Drift
 from cosim.golden import Stream
 from cosim.job import Job, Outcome
 from cosim.rates import signal_rates
@@ -17,25 +18,7 @@ from cosim.runner import build
 from cosim.simulator import Simulator
 from cosim.workers import run_jobs
 
-__all__ = ["Drift", "Replay", "Run", "replay"]
-
-
-class Drift(NamedTuple):
-    """How far output codes are from those of an ideal head.
-
-    changed: share of codes that differ; rms: root mean square of the difference; ideal_rms: that of
-    the ideal codes.
-    """
-
-    changed: float
-    rms: float
-    ideal_rms: float
-
-    @classmethod
-    def between(cls, out: np.ndarray, ideal: np.ndarray) -> "Drift":
-        ideal = ideal.astype(np.float64)
-        rms = (float(np.sqrt(np.mean(x**2))) for x in (out - ideal, ideal))
-        return cls(float(np.mean(out != ideal)), *rms)
+__all__ = ["Replay", "Run", "replay"]
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_the_parallel_form_has_the_statistics_of_the_stream():
     torch = pytest.importorskip("torch")
     loud = with_imperfections(IMPERFECT, write_noise_v=0.02, read_noise_k=0.5, read_noise_v=0.3)
     q, k, v = codes(loud, 12)
-    runs = 400
+    runs = 250
     one_by_one = np.stack([stream(loud, q, k, v, seed=seed) for seed in range(runs)])
     batch = [torch.from_numpy(x).expand(10 * runs, *x.shape) for x in (q, k, v)]
     drawn = head_variation(loud, 0).like(batch[0])

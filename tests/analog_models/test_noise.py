@@ -66,13 +66,15 @@ def test_jitter_moves_no_edge_that_the_clock_sets():
 
 
 def test_thermal_noise_grows_with_the_root_of_the_temperature_and_jitter_does_not():
-    for name, factor in (("read_noise_k", 1.1), ("phi_jitter_ps", 1.0)):
+    for name, factor in (
+        ("read_noise_k", 1.1),
+        ("read_noise_v", 1.1),
+        ("phi_jitter_ps", 1.0),
+        ("out_jitter_ps", 1.0),
+    ):
         pulses, _ = widths(name)
-        cool, warm = (
-            np.stack([pulses(noisy_head(1, **{name: 2.0}, temperature_k=t)) for _ in range(1)])
-            for t in (300.0, 363.0)
-        )
-        assert (warm - 7500).std() / (cool - 7500).std() == pytest.approx(factor, rel=0.02)
+        cool, warm = (pulses(noisy_head(1, **{name: 2.0}, temperature_k=t)) for t in (300.0, 363.0))
+        assert (warm - 7500).std() / (cool - 7500).std() == pytest.approx(factor, rel=0.05)
 
 
 def test_kinds_have_streams_of_their_own():

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analog_models.physics import causal_attention
 from analog_models.spec import overlaid
 from cosim.batch import golden_batch
 from cosim.check import compare, golden_codes, golden_traces
+from cosim.drift import Drift
+from cosim.imperfections import KINDS, only, sweep
 from cosim.judge import fault
-from cosim.run import Drift
 from cosim.runner import build as build_head
 from cosim.runner import simulate
 from cosim.stimulus import random_job as any_job
@@ -44,11 +46,9 @@ def test_the_batch_equals_the_golden_head(seed):
 
 def test_noise_does_not_depend_on_schedules_stalls_and_company():
     job = random_job(SMALL, 60, 5, flushes=0.1)
-    expected = golden_codes(TYPICAL, job)
-    for schedule, stalls in ((0, 0), (2, 9)):
-        other = replace(job, max_gap=stalls, max_stall=stalls, schedule=job.schedule + schedule)
-        (outcome,), _ = run_jobs(build_head(TYPICAL), [other], workers=3)
-        assert np.array_equal(outcome.out, expected)
+    other = replace(job, max_gap=9, max_stall=9, schedule=job.schedule + 2)
+    (outcome,), _ = run_jobs(build_head(TYPICAL), [other], workers=3)
+    assert np.array_equal(outcome.out, golden_codes(TYPICAL, job))
 
 
 def test_a_part_of_a_job_keeps_its_noise():
@@ -78,3 +78,35 @@ def test_sim_shows_what_imperfections_do(build):
     done = command("sim", *options, "--imperfections", "absent")
     assert done.returncode == 2
     assert done.stderr == "error: no overlay 'absent': there are typical, or give a .json file\n"
+
+
+def test_every_size_of_the_overlay_is_of_one_kind():
+    fields = [field for kind in KINDS.values() for field in kind]
+    sizes = overlaid(SMALL, "typical").imperfections.model_dump(exclude_defaults=True)
+    assert sorted(fields) == sorted(sizes)
+    alone = only(TYPICAL, KINDS["write"], 0.5).imperfections.model_dump(exclude_defaults=True)
+    assert alone == {"write_error_v": 0.0025, "write_noise_v": 0.001}
+
+
+def test_codes_drift_further_the_larger_a_kind_is():
+    shape = (2, 3, 16, SMALL.geometry.head_dim)
+    rng = np.random.default_rng(0)
+    codes = {
+        name: rng.integers(0, levels, shape).astype(np.float64)
+        for name, levels in (("q", 16), ("k", 8), ("v", 8))
+    }
+    codes["out"] = causal_attention(SMALL, codes["q"], codes["k"], codes["v"])
+    for kind in ("write", "read noise", "mismatch of cells", "converters"):
+        errors = [drift.rms for drift in sweep(TYPICAL, KINDS[kind], codes, seed=0)]
+        assert errors == sorted(errors) and 0 < 3 * errors[0] < errors[-1], kind
+
+
+@pytest.mark.slow
+def test_the_command_shows_each_kind(build):
+    done = command("imperfections", "--tokens", 8, "--build", build)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((build / "imperfections" / "result.json").read_text())
+    assert result["head_tokens"] == 128 and set(result["drifts"]) == {*KINDS, "all"}
+    assert all(of[-1]["changed"] > 0 for of in result["drifts"].values())
+    plot = build / "imperfections" / "imperfections.png"
+    assert plot.read_bytes().startswith(b"\x89PNG")
