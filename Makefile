@@ -41,7 +41,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 17
 	@echo
 	@echo "variables:"
 	@echo "  SIM=...       sim, verify, bench, soak: icarus or verilator (sim, verify: icarus; bench: both;"

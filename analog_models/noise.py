@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
 
-import numpy
 from array_api_compat import array_namespace, device
 from numpy.random import Generator, Philox
 
@@ -85,7 +84,7 @@ class HeadNoise(NamedTuple):
 
         A torch generator cannot be split: the numbers then depend on the order of all events.
         """
-        splits = rng.spawn(len(KINDS)) if isinstance(rng, numpy.random.Generator) else [rng] * 4
+        splits = rng.spawn(len(KINDS)) if isinstance(rng, Generator) else [rng] * len(KINDS)
         return cls(*map(repeat, splits))
 
     @classmethod

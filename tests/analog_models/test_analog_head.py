@@ -161,6 +161,16 @@ def test_sub_tiles_with_nothing_in_them_count_their_offset():
     assert np.array_equal(got[0], trace.out)
 
 
+def test_sub_tiles_with_nothing_in_them_are_as_noisy_as_the_others():
+    spec = with_imperfections(SMALL, read_noise_v=1.0)
+    drawn, none = head_variation(spec, 0), np.zeros((3000, 1, 6))
+    noise = np.random.default_rng(0)
+    at_once = causal_attention(spec, none, none, none, variation=drawn, noise=noise)
+    one_by_one = [stream(spec, none[0], none[0], none[0], seed=seed) for seed in range(200)]
+    assert at_once.std() == pytest.approx(np.std(one_by_one), rel=0.1)
+    assert at_once.std() == pytest.approx(3**0.5 * 1.0 / 3.0 * 15, rel=0.1)  # three sub-tiles
+
+
 def test_further_queries_read_anew_what_was_written_once():
     spec = with_imperfections(SMALL, read_noise_k=0.5, write_noise_v=0.01)
     drawn = {"variation": head_variation(spec, 0), "noise": np.random.default_rng(0)}

@@ -49,7 +49,9 @@ def test_temperature_scales_noise_and_leakage():
         ({"stuck_level": 8}, "imperfections.stuck_level = 8: allowed 0 to 7, the levels of a"),
         ({"temperature_k": 27}, "imperfections.temperature_k = 27: Input should be greater"),
         ({"read_noise": 1}, "specification has no field imperfections.read_noise"),
-        # a cell of twelve times the charge leaves three bits fewer
+        # what makes a cell's charge larger leaves fewer bits for its grid
+        ({"write_noise_v": 0.1}, "grid.charge_bits = 21: allowed 8 to 20, to stay exact"),
+        ({"mismatch_offset_v": 0.1}, "grid.charge_bits = 21: allowed 8 to 20, to stay exact"),
         ({"mismatch_gain": 1.0}, "grid.charge_bits = 21: allowed 8 to 20, to stay exact"),
         ({"write_error_v": 1.0}, "grid.charge_bits = 21: allowed 8 to 19, to stay exact"),
     ],
