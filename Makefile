@@ -37,11 +37,11 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench core coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
+.PHONY: help sim verify bench imperfections core coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 17
 	@echo
 	@echo "variables:"
 	@echo "  SIM=...       sim, verify, bench, soak: icarus or verilator (sim, verify: icarus; bench: both;"
@@ -53,7 +53,10 @@ help: ## list the targets
 	@echo "  SCHEDULE=...  sim, verify, core: leroux2025, overlapped or pipelined (the first; verify: all)"
 	@echo "  GATES=1       sim: simulate the synthesised gates instead of the RTL, a few tokens"
 	@echo "  STALLS=N      sim, verify, core: random back-pressure up to N cycles on both streams"
-	@echo "  SEED=N        sim, verify: its seed"
+	@echo "  SEED=N        sim, verify: its seed, and that of noise"
+	@echo "  IMPERFECTIONS=typical"
+	@echo "                sim, imperfections: noise, mismatch and errors of the analog side; or a JSON file"
+	@echo "  DEVICE=N      sim: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
@@ -62,13 +65,17 @@ help: ## list the targets
 	@echo "                and from PyPI that is a CUDA build of several gigabytes on most machines."
 
 sim: $(call simulators,icarus) $(if $(GATES),$(SYNTH)) ## co-simulate the shipped model's attention on real text and check every code
-	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(if $(GATES),--gates) $(STREAM_OPTIONS))
+	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(if $(GATES),--gates) $(STREAM_OPTIONS) \
+	    $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(DEVICE),--device $(DEVICE)))
 
 verify: $(call simulators,icarus) ## replay the golden vectors alone
 	@$(PY) -m cosim.verify $(STREAM_OPTIONS)
 
 bench: $(call simulators,icarus verilator) ## measure the speed of the co-simulation
 	@$(PY) -m cosim.bench $(SIMULATION)
+
+imperfections: $(CORE) ## what noise, mismatch and errors of the analog side change in the golden vectors' codes
+	@$(PY) -m cosim.imperfections $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(SEED),--seed $(SEED))
 
 core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and AXI-Stream
 	@$(PY) -m cosim.core $(strip $(if $(HEADS),--heads $(HEADS)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \

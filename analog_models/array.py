@@ -4,12 +4,21 @@ Their charges are those of `physics.score_charge` and `physics.row_charge`, bit 
 token at a time: the charge of the cells is kept laid out for one matrix product a token.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
 from array_api_compat import array_namespace
 
-from analog_models.physics import EXACT, Array, cell_terms, leakage_table
+from analog_models.noise import RandomGenerator, with_noise
+from analog_models.physics import (
+    EXACT,
+    Array,
+    cell_terms,
+    deviation_terms,
+    leakage_table,
+    written_deviation,
+)
 from analog_models.spec import HardwareSpec
 
 __all__ = ["GainCellArray", "KeyArray", "ValueArray"]
@@ -18,29 +27,55 @@ __all__ = ["GainCellArray", "KeyArray", "ValueArray"]
 class GainCellArray:
     """All sub-tiles of one array: `window` slots of `head_dim` cells, and what was written when.
 
+    cells: coefficients of each cell as in `Variation`, if they differ. noise: the generator of each
+    write to come, if it has noise.
+
     Attributes:
-        codes: [slot, cell] the latest code written to each cell.
+        written_v: [slot, cell] volts from the asymptote that each cell was last written to.
         constant: the charge c_0 that every cell adds, even one never written.
     """
 
-    def __init__(self, spec: HardwareSpec, xp: Any = numpy) -> None:
+    def __init__(
+        self,
+        spec: HardwareSpec,
+        xp: Any = numpy,
+        cells: tuple[Array, ...] | None = None,
+        noise: Iterator[RandomGenerator] | None = None,
+    ) -> None:
         self.spec = spec
         geometry = spec.geometry
         levels = xp.arange(spec.levels.kv, dtype=xp.float64)
         self._xp = array_namespace(levels)
+        self._cells = cells
         self.constant, terms = cell_terms(spec, levels)
+        self._noise = noise if terms and spec.imperfections.write_sigma_v else None
         self._terms_by_level = xp.stack(terms) if terms else xp.zeros((0, spec.levels.kv))
-        self.codes = xp.zeros((geometry.window, geometry.head_dim), dtype=xp.int64)
+        self._volts_by_level = written_deviation(spec, levels)
+        self._powers = len(terms) + (cells is not None)
+        self.written_v = xp.zeros((geometry.window, geometry.head_dim), dtype=xp.float64)
         self._written_at = xp.full((geometry.window,), -geometry.window, dtype=xp.int64)
         self._slots_used = 0  # behind them no cell was ever written: only the constant counts
         self._oldest = xp.asarray(geometry.window)
-        self._leakage = leakage_table(spec, like=levels)
+        self._leakage = leakage_table(spec, levels, own_constants=cells is not None)
 
     def write(self, slot: int, codes: Array, token: int) -> None:
         """Charge the cells of `slot` to integer `codes` [head_dim]; they age from `token` on."""
-        self.codes[slot] = codes
         self._written_at[slot] = token
         self._slots_used = max(self._slots_used, slot + 1)
+        self.written_v[slot] = self._volts_by_level[codes]
+        if self._cells is None and self._noise is None:
+            self._keep(slot, self._terms_by_level[:, codes])
+            return
+        if self._noise is not None:
+            sigma_v = self.spec.imperfections.write_sigma_v
+            self.written_v[slot] = with_noise(self.written_v[slot], sigma_v, next(self._noise))
+        cells = self._cells and [coefficients[slot] for coefficients in self._cells]
+        _, terms = deviation_terms(self.spec, self.written_v[slot], EXACT, cells)
+        self._keep(slot, self._xp.stack(terms))
+
+    def _keep(self, slot: int, terms: Array) -> None:
+        """Lay out the charge by power, [power, head_dim], of what was written to `slot`."""
+        raise NotImplementedError
 
     def age(self, token: int) -> Array:
         """Tokens since the write of each slot, [slot], up to a full window: none in it is older."""
@@ -58,26 +93,22 @@ class GainCellArray:
         With the `whole_term` convention this is the voltage at the write.
         """
         leakage = self.spec.leakage
-        if self._written_at[slot] < 0:
-            return self.codes[slot] * 0.0 + leakage.asymptote_v
-        written_v = self.codes[slot] * self.spec.kv_step_v
-        if leakage.convention == "whole_term" or len(self._terms_by_level) == 0:
-            return written_v
-        factor = self.leakage(token)[1][slot]
-        return leakage.asymptote_v + (written_v - leakage.asymptote_v) * factor
+        factor = 1.0
+        if leakage.convention == "per_power" and len(self._terms_by_level):
+            factor = self.leakage(token)[1][slot]
+        return leakage.asymptote_v + self.written_v[slot] * factor
 
 
 class KeyArray(GainCellArray):
     """The K array: query pulses on its word lines give a charge on the column of each slot."""
 
-    def __init__(self, spec: HardwareSpec, xp: Any = numpy) -> None:
-        super().__init__(spec, xp)
-        shape = (spec.geometry.head_dim, len(self._terms_by_level), spec.geometry.window)
+    def __init__(self, spec: HardwareSpec, xp: Any = numpy, *errors: Any) -> None:
+        super().__init__(spec, xp, *errors)
+        shape = (spec.geometry.head_dim, self._powers, spec.geometry.window)
         self._terms = xp.zeros(shape, dtype=xp.float64)
 
-    def write(self, slot: int, codes: Array, token: int) -> None:
-        super().write(slot, codes, token)
-        self._terms[:, :, slot] = self._terms_by_level[:, codes].T
+    def _keep(self, slot: int, terms: Array) -> None:
+        self._terms[:, :, slot] = terms.T
 
     def charge(self, q: Array, token: int) -> Array:
         """`physics.score_charge` of query codes `q` [head_dim] at the age of `token`: [slot]."""
@@ -92,17 +123,16 @@ class KeyArray(GainCellArray):
 class ValueArray(GainCellArray):
     """The V array: activation pulses on its rows give a charge per sub-tile and dimension."""
 
-    def __init__(self, spec: HardwareSpec, xp: Any = numpy) -> None:
-        super().__init__(spec, xp)
-        geometry, powers = spec.geometry, len(self._terms_by_level)
-        shape = (geometry.subtiles, powers, geometry.subtile, geometry.head_dim)
+    def __init__(self, spec: HardwareSpec, xp: Any = numpy, *errors: Any) -> None:
+        super().__init__(spec, xp, *errors)
+        geometry = spec.geometry
+        shape = (geometry.subtiles, self._powers, geometry.subtile, geometry.head_dim)
         self._terms = xp.zeros(shape, dtype=xp.float64)
         self._nothing = xp.zeros((geometry.subtiles, geometry.head_dim), dtype=xp.float64)
 
-    def write(self, slot: int, codes: Array, token: int) -> None:
-        super().write(slot, codes, token)
+    def _keep(self, slot: int, terms: Array) -> None:
         subtile, row = divmod(slot, self.spec.geometry.subtile)
-        self._terms[subtile, :, row] = self._terms_by_level[:, codes]
+        self._terms[subtile, :, row] = terms
 
     def charge(self, phi_ps: Array, token: int) -> Array:
         """`physics.row_charge` of pulse widths `phi_ps` [slot]: [sub-tile, head_dim]."""

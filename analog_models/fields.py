@@ -23,9 +23,9 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def unit(name: str) -> Any:
-    """A field of a group, in this unit."""
-    return Field(json_schema_extra={"unit": name})
+def unit(name: str, default: Any = ...) -> Any:
+    """A field of a group, in this unit; required, unless it has a default."""
+    return Field(default, json_schema_extra={"unit": name})
 
 
 def unit_of(field: Any) -> str:

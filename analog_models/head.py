@@ -5,15 +5,9 @@ from typing import Any, NamedTuple
 import numpy
 from array_api_compat import array_namespace
 
-from analog_models.array import KeyArray, ValueArray
+from analog_models.analog_head import AnalogHead
 from analog_models.errors import CodeError
-from analog_models.physics import (
-    Array,
-    charge_to_pulse,
-    check_codes,
-    count_pulses,
-    signed_charge_to_pulse,
-)
+from analog_models.physics import Array, check_codes, count_pulses
 from analog_models.spec import HardwareSpec
 
 __all__ = ["GoldenHead", "TokenTrace"]
@@ -43,16 +37,22 @@ class GoldenHead:
     """A whole head, its control plane modelled by a window pointer and a validity mask.
 
     window_length: tokens that the window holds, 1 to `spec.geometry.window` (the default).
-    xp: numpy or torch. Raises `CodeError` for a window length out of range.
+    xp: numpy or torch. analog: its arrays and converters, needed if the specification has
+    imperfections (default: ideal ones). Raises `CodeError` for a window length out of range and
+    `SpecError` for imperfections that nobody has drawn.
     """
 
     def __init__(
-        self, spec: HardwareSpec, window_length: int | None = None, xp: Any = numpy
+        self,
+        spec: HardwareSpec,
+        window_length: int | None = None,
+        xp: Any = numpy,
+        analog: AnalogHead | None = None,
     ) -> None:
         self.spec = spec
         self._xp = xp
-        self.k_array = KeyArray(spec, xp)
-        self.v_array = ValueArray(spec, xp)
+        self.analog = analog or AnalogHead(spec, xp)
+        self.k_array, self.v_array = self.analog.k_array, self.analog.v_array
         self._tokens = 0
         self.flush(window_length)
 
@@ -95,8 +95,8 @@ class GoldenHead:
         filled = min(self._in_sequence, self.window_length)
         valid = self._xp.arange(spec.geometry.window) < filled
         score = self.k_array.charge(q, latest)
-        phi_ps = charge_to_pulse(spec, score) * valid
-        width_ps = signed_charge_to_pulse(spec, self.v_array.charge(phi_ps, latest))
+        phi_ps = self.analog.activate(score) * valid
+        width_ps = self.analog.convert(self.v_array.charge(phi_ps, latest))
         counts = count_pulses(spec, width_ps)
         return TokenTrace(slot, score, phi_ps, width_ps, counts, counts.sum(0))
 

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 from array_api_compat import array_namespace, device
 
 from analog_models.errors import CodeError
+from analog_models.noise import RandomGenerator, row_sigma, score_sigma, with_noise
 from analog_models.spec import HardwareSpec
+from analog_models.variation import Spread, Variation, checked_variation
 
 __all__ = [
     "EXACT",
@@ -26,11 +28,14 @@ __all__ = [
     "charge_to_pulse",
     "check_codes",
     "count_pulses",
+    "deviation_terms",
     "leakage_factors",
     "leakage_table",
     "row_charge",
     "score_charge",
+    "seen_charge",
     "signed_charge_to_pulse",
+    "written_deviation",
 ]
 
 Array = Any  # a numpy.ndarray or a torch.Tensor
@@ -68,19 +73,47 @@ class ExactOps:
 EXACT = ExactOps()
 
 
-def cell_terms(spec: HardwareSpec, codes: Array, ops: Ops = EXACT) -> tuple[float, list[Array]]:
-    """Charge of freshly written cells by power of their deviation from the leakage asymptote.
+def written_deviation(spec: HardwareSpec, codes: Array) -> Array:
+    """Volts of freshly written cells from the leakage asymptote, codes of any shape."""
+    return codes * spec.kv_step_v + (spec.imperfections.write_error_v - spec.leakage.asymptote_v)
 
-    codes: key or value codes, any shape. Returns the constant c_0 and, for i = 1 ..., arrays
-    c_i * x^i of that shape, each on the charge grid (Leroux et al. 2025, Methods: cell transfer).
+
+def deviation_terms(
+    spec: HardwareSpec,
+    deviation_v: Array,
+    ops: Ops = EXACT,
+    cells: Sequence[Array] | None = None,
+) -> tuple[float, list[Array]]:
+    """Charge of cells by power of their deviation from the leakage asymptote, in volts.
+
+    deviation_v: any shape. Returns the constant c_0 and, for i = 1 ..., arrays c_i * x^i of that
+    shape, each on the charge grid (Leroux et al. 2025, Methods: cell transfer). With `cells`, their
+    own coefficients as in `Variation`, a last array follows: what each has beside the constant.
     """
-    deviation_v = codes * spec.kv_step_v - spec.leakage.asymptote_v
-    constant, *coefficients = spec.cell_polynomial
+    coefficients = spec.cell_polynomial if cells is None else cells
     power, terms = 1.0, []
-    for c in coefficients:
+    for c in coefficients[1:]:
         power = power * deviation_v
         terms.append(ops.snap(power * c, spec.grid.charge))
-    return round(constant / spec.grid.charge) * spec.grid.charge, terms
+    if cells is not None:
+        terms.append(cells[0])
+    return spec.cell_constant, terms
+
+
+def cell_terms(
+    spec: HardwareSpec,
+    codes: Array,
+    ops: Ops = EXACT,
+    cells: Sequence[Array] | None = None,
+    noise: RandomGenerator | None = None,
+) -> tuple[float, list[Array]]:
+    """`deviation_terms` of cells that are written with key or value codes, any shape.
+
+    noise: where write noise comes from; without it there is none.
+    """
+    written_v = written_deviation(spec, codes)
+    written_v = with_noise(written_v, spec.imperfections.write_sigma_v, noise)
+    return deviation_terms(spec, written_v, ops, cells)
 
 
 @lru_cache(maxsize=8)
@@ -88,17 +121,19 @@ def _decay(rates: tuple[float, ...], ages: int) -> list[list[float]]:
     return [[math.exp(-rate * age) for age in range(ages)] for rate in rates]
 
 
-def leakage_table(spec: HardwareSpec, like: Array) -> Array:
+def leakage_table(spec: HardwareSpec, like: Array, own_constants: bool = False) -> Array:
     """Leakage factor of power i at each age, [power, age in tokens], up to a full window's age.
 
     Computed once in Python, so that all array libraries see the same values. like: an array that
-    gives library, type and device.
+    gives library, type and device. own_constants: power 0 is there once more at the end, for the
+    last term of cells with coefficients of their own.
     """
     xp = array_namespace(like)
     leakage = spec.leakage
     per_power = leakage.convention == "per_power"
     powers = range(len(spec.cell_polynomial))
-    rates = tuple(leakage.decay_per_token * (i if per_power else 1) for i in powers)
+    rates = tuple(spec.decay_per_token * (i if per_power else 1) for i in powers)
+    rates += rates[:1] if own_constants else ()
     table = _decay(rates, spec.geometry.window + 1)
     return xp.asarray(table, dtype=like.dtype, device=device(like))
 
@@ -184,14 +219,69 @@ def count_pulses(spec: HardwareSpec, signed_width_ps: Array, ops: Ops = EXACT) -
     return xp.where(signed_width_ps < 0, -count, count)
 
 
-def causal_attention(spec: HardwareSpec, q: Array, k: Array, v: Array, ops: Ops = EXACT) -> Array:
+def seen_charge(
+    charge: Array,
+    spread: Spread | None = None,
+    sigma: float = 0.0,
+    noise: RandomGenerator | None = None,
+) -> Array:
+    """Charge as a converter takes it: with its gain, its offset and the noise of reading.
+
+    spread: what broadcasts to `charge`; sigma: `noise.score_sigma` or `noise.row_sigma`.
+    """
+    if spread is not None:
+        charge = charge * spread.gain + spread.offset
+    return with_noise(charge, sigma, noise)
+
+
+def causal_attention(
+    spec: HardwareSpec,
+    q: Array,
+    k: Array,
+    v: Array,
+    ops: Ops = EXACT,
+    variation: Variation | None = None,
+    noise: RandomGenerator | None = None,
+) -> Array:
     """Output codes of a whole sequence that starts with an empty window, all tokens at once.
 
     q, k, v: [..., T, d] codes with T at most the window. Returns [..., T, d], the sum over
     sub-tiles of signed counts. Equal, code for code, to stepping `head.GoldenHead` when the arrays
     are float64 and `ops` is `EXACT`. Raises `CodeError` for shapes that do not fit.
+
+    A specification with imperfections needs `variation`, whose leading axes broadcast to those of
+    q, and, if it has noise, a generator as `noise`; else `SpecError`. The noise is then drawn in
+    another order than a head token by token draws it: equal in distribution, not in every code.
     """
+    variation = checked_variation(spec, variation, noise)
     xp = array_namespace(q)
+    tokens, dim = q.shape[-2:]
+    geometry = spec.geometry
+    _check_sequence(spec, q, k, v)
+    spare = -tokens % geometry.subtile
+    if spare:
+        empty = xp.zeros((*k.shape[:-2], spare, dim), dtype=k.dtype, device=device(k))
+        k, v = xp.concat([k, empty], axis=-2), xp.concat([v, empty], axis=-2)
+    token = xp.arange(tokens, device=device(q))[:, None]
+    slot = xp.arange(tokens + spare, device=device(q))[None, :]
+    k_cells, v_cells, phi, out = variation.of_slots(tokens + spare)
+    table = leakage_table(spec, like=q, own_constants=k_cells is not None)
+    leak = leakage_factors(table, token - slot)
+    constant, k_terms = cell_terms(spec, k, ops, k_cells, noise)
+    _, v_terms = cell_terms(spec, v, ops, v_cells, noise)
+    score = score_charge(q, constant, k_terms, leak)
+    phi_ps = charge_to_pulse(spec, seen_charge(score, phi, score_sigma(spec), noise), ops)
+    phi_ps = phi_ps * xp.astype(slot <= token, phi_ps.dtype)
+    charge = row_charge(spec, phi_ps, constant, v_terms, leak, ops)
+    if row_sigma(spec) or out is not None:
+        charge = _all_subtiles(spec, charge)
+    charge = seen_charge(charge, out, row_sigma(spec), noise)
+    counts = count_pulses(spec, signed_charge_to_pulse(spec, charge, ops), ops)
+    return xp.sum(counts, axis=-3)
+
+
+def _check_sequence(spec: HardwareSpec, q: Array, k: Array, v: Array) -> None:
+    """Raise `CodeError` for shapes that do not fit each other or the window."""
     tokens, dim = q.shape[-2:]
     geometry = spec.geometry
     if not (q.shape == k.shape == v.shape and dim == geometry.head_dim):
@@ -201,20 +291,18 @@ def causal_attention(spec: HardwareSpec, q: Array, k: Array, v: Array, ops: Ops 
         )
     if not 1 <= tokens <= geometry.window:
         raise CodeError(f"sequence of {tokens} tokens: allowed 1 to {geometry.window}, the window")
-    spare = -tokens % geometry.subtile
-    if spare:
-        empty = xp.zeros((*k.shape[:-2], spare, dim), dtype=k.dtype, device=device(k))
-        k, v = xp.concat([k, empty], axis=-2), xp.concat([v, empty], axis=-2)
-    token = xp.arange(tokens, device=device(q))[:, None]
-    slot = xp.arange(tokens + spare, device=device(q))[None, :]
-    leak = leakage_factors(leakage_table(spec, like=q), token - slot)
-    constant, k_terms = cell_terms(spec, k, ops)
-    _, v_terms = cell_terms(spec, v, ops)
-    phi_ps = charge_to_pulse(spec, score_charge(q, constant, k_terms, leak), ops)
-    phi_ps = phi_ps * xp.astype(slot <= token, phi_ps.dtype)
-    charge = row_charge(spec, phi_ps, constant, v_terms, leak, ops)
-    counts = count_pulses(spec, signed_charge_to_pulse(spec, charge, ops), ops)
-    return xp.sum(counts, axis=-3)
+
+
+def _all_subtiles(spec: HardwareSpec, charge: Array) -> Array:
+    """Charges [..., sub-tile, T, d] with those of the sub-tiles in which nothing is written yet.
+
+    They integrate nothing, but their converters have offset and noise as well.
+    """
+    xp = array_namespace(charge)
+    *front, used, tokens, dim = charge.shape
+    shape = (*front, spec.geometry.subtiles - used, tokens, dim)
+    unused = xp.zeros(shape, dtype=charge.dtype, device=device(charge))
+    return xp.concat([charge, unused], axis=-3)
 
 
 def check_codes(codes: Array, levels: int, name: str) -> None:

@@ -11,12 +11,14 @@ import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from analog_models.errors import SpecError
-from analog_models.fields import Bound, Count, Group, Volts, unit, unit_of
+from analog_models.fields import Bound, Group, unit_of
+from analog_models.groups import Cell, Clock, Converter, Geometry, Grid, Leakage, Levels
+from analog_models.imperfections import Imperfections
 from analog_models.schedule import Needs, Schedule, Timing, schedule_hazards
 
 __all__ = [
@@ -26,136 +28,19 @@ __all__ = [
     "Geometry",
     "Grid",
     "HardwareSpec",
+    "Imperfections",
     "Leakage",
     "Levels",
     "Schedule",
     "Timing",
     "load_preset",
     "load_spec",
+    "overlaid",
+    "overlay_names",
     "preset_names",
 ]
 
 DEFAULT_PRESET = "leroux2025"
-
-
-class Geometry(Group):
-    """Size of one attention head (paper, Methods: 16 sub-tiles of 64 x 64 cells).
-
-    `array_rows`: most cells on a line of an array. A longer head dimension takes several K arrays
-    per sub-tile, whose charges add on the columns, and as many V arrays side by side.
-    """
-
-    head_dim: Count = unit("cells")
-    array_rows: Count = unit("cells")
-    subtile: Count = unit("slots")
-    subtiles: Count = unit("sub-tiles")
-
-    @property
-    def window(self) -> int:
-        """Slots of the whole head: the longest window of tokens, M."""
-        return self.subtile * self.subtiles
-
-    @property
-    def arrays(self) -> int:
-        """K arrays of one sub-tile, and V arrays."""
-        return -(-self.head_dim // self.array_rows)
-
-
-class Levels(Group):
-    """Levels of the digital codes on both sides of the arrays."""
-
-    q: Annotated[int, Field(ge=2, le=256)] = unit("levels")
-    kv: Annotated[int, Field(ge=2, le=256)] = unit("levels")
-    out_magnitude_bits: Annotated[int, Field(ge=1, le=8)] = unit("bit")
-
-    @property
-    def q_max(self) -> int:
-        """Largest query code; a pulse of this code lasts `q_max` clock cycles."""
-        return self.q - 1
-
-    @property
-    def kv_max(self) -> int:
-        """Largest key and value code."""
-        return self.kv - 1
-
-    @property
-    def count_max(self) -> int:
-        """Largest magnitude that a pulse counter reports."""
-        return (1 << self.out_magnitude_bits) - 1
-
-
-class Cell(Group):
-    """Transfer of one gain cell: charge moved by a full-scale pulse, f(V - v_zero)."""
-
-    v_supply_v: Annotated[float, Field(gt=0, le=10)] = unit("V")
-    v_zero_v: Volts = unit("V")
-    transfer: tuple[tuple[float, ...], ...] = unit("charge / V^(i+j)")
-    linear_gain: float = unit("charge / V")
-
-    @field_validator("transfer")
-    @classmethod
-    def _has_rows(cls, rows: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
-        if not 1 <= len(rows) <= 8 or not all(rows):
-            raise ValueError("needs 1 to 8 rows of at least one coefficient each")
-        return rows
-
-    @property
-    def polynomial(self) -> tuple[float, ...]:
-        """Coefficients c_i of f(x) = sum c_i x^i, x = V - v_zero in volts."""
-        powers = range(max(len(row) for row in self.transfer))
-        supply = [self.v_supply_v**j for j in powers]
-        return tuple(
-            math.fsum(c * s for c, s in zip(row, supply, strict=False)) for row in self.transfer
-        )
-
-
-class Leakage(Group):
-    """Decay of the stored charge with the age of a slot, counted in tokens since its write.
-
-    `per_power`: the deviation from the asymptote decays, so its i-th power decays by
-    exp(-i * decay_per_token * age). `whole_term`: the whole charge of a cell decays by
-    exp(-decay_per_token * age), the convention of older published vectors.
-    """
-
-    decay_per_token: Annotated[float, Field(ge=0, le=1)] = unit("1 / token")
-    asymptote_v: Volts = unit("V")
-    convention: Literal["per_power", "whole_term"] = unit("")
-
-
-class Converter(Group):
-    """Charge-to-pulse converters: charge of full scale and width of the longest pulse."""
-
-    s_sat: Annotated[float, Field(gt=0, le=1e9)] = unit("charge")
-    a_sat: Annotated[float, Field(gt=0, le=1e9)] = unit("charge")
-    t_max_ps: Annotated[int, Field(gt=0, le=10**6)] = unit("ps")
-
-
-class Grid(Group):
-    """Grids that the behavioural model rounds to, far finer than anything it models.
-
-    They make every sum over cells a sum of integers below 2^53, which float64 adds without error
-    in any order: numpy and torch then agree bit for bit, whatever their matrix product does.
-    """
-
-    t_ps: Annotated[int, Field(gt=0, le=1000)] = unit("ps")
-    charge_bits: Annotated[int, Field(ge=8, le=32)] = unit("bit")
-    pulse_bits: Annotated[int, Field(ge=0, le=16)] = unit("bit")
-
-    @property
-    def charge(self) -> float:
-        """Grid of one cell's charge, in units of f(x)."""
-        return 2.0**-self.charge_bits
-
-    @property
-    def pulse_ps(self) -> float:
-        """Grid of a pulse width weighted by a leakage factor, in ps."""
-        return self.t_ps * 2.0**-self.pulse_bits
-
-
-class Clock(Group):
-    """The clock of the control block; output pulses are counted at its edges."""
-
-    t_clk_ps: Annotated[int, Field(ge=2, le=10**6)] = unit("ps")
 
 
 class HardwareSpec(Group):
@@ -171,6 +56,7 @@ class HardwareSpec(Group):
     clock: Clock
     timing: Timing
     schedules: Annotated[dict[str, Schedule], Field(min_length=1, max_length=16)]
+    imperfections: Imperfections = Imperfections()
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -199,6 +85,13 @@ class HardwareSpec(Group):
             ("cell.v_zero_v", self.cell.v_zero_v, 0, supply, "the supply"),
             ("leakage.asymptote_v", self.leakage.asymptote_v, 0, supply, "the supply"),
             ("grid.t_ps", self.grid.t_ps, 1, half, "half a clock, or counting is undefined"),
+            (
+                "imperfections.stuck_level",
+                self.imperfections.stuck_level,
+                0,
+                self.levels.kv_max,
+                "the levels of a cell",
+            ),
             ("grid.charge_bits", self.grid.charge_bits, 8, self._spare_bits(), "to stay exact"),
         ]
 
@@ -210,7 +103,9 @@ class HardwareSpec(Group):
     def _spare_bits(self) -> int:
         """Most `grid.charge_bits` with which all sums of charges stay below 2^53 grid steps."""
         v = max(self.cell.v_supply_v - self.leakage.asymptote_v, self.leakage.asymptote_v)
+        v += self.imperfections.reach_v
         cell = sum(abs(c) * v**i for i, c in enumerate(self.cell_polynomial))
+        cell *= self.imperfections.reach_gain
         score = self.geometry.head_dim * self.levels.q_max
         row = self.geometry.subtile * self.converter.t_max_ps / self.grid.pulse_ps
         return 53 - math.ceil(math.log2(max(cell, 1e-9) * max(score, row)))
@@ -231,6 +126,24 @@ class HardwareSpec(Group):
         )
 
     @property
+    def cell_constant(self) -> float:
+        """The charge of a cell at the asymptote, on the grid of charges."""
+        return round(self.cell_polynomial[0] / self.grid.charge) * self.grid.charge
+
+    @property
+    def decay_per_token(self) -> float:
+        """Leakage at the temperature of the cells; that in `leakage` is at the reference."""
+        return self.leakage.decay_per_token * self.imperfections.leakage_factor
+
+    @property
+    def ideal(self) -> "HardwareSpec":
+        """The same specification without imperfections."""
+        copy = self.model_copy(update={"imperfections": Imperfections()})
+        kept = {k: v for k, v in self._sources.items() if not k.startswith("imperfections.")}
+        copy._sources = kept
+        return copy
+
+    @property
     def hash(self) -> str:
         """16 hexadecimal digits of the SHA-256 over all values (not the name, not the sources)."""
         return self._hash({"name"})
@@ -239,9 +152,11 @@ class HardwareSpec(Group):
     def codes_hash(self) -> str:
         """The same over the values that decide output codes: all but `timing` and `schedules`.
 
-        Golden vectors and adapted checkpoints hold for every specification with this hash.
+        Golden vectors and adapted checkpoints hold for every specification with this hash. They
+        are made without imperfections by definition, so these do not count: a model that was
+        adapted to the ideal head is what one evaluates on an imperfect one.
         """
-        return self._hash({"name", "timing", "schedules"})
+        return self._hash({"name", "timing", "schedules", "imperfections"})
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -249,6 +164,8 @@ class HardwareSpec(Group):
         return {"spec_hash": self.hash, "codes_hash": self.codes_hash}
 
     def _hash(self, excluded: set[str]) -> str:
+        if self.imperfections == Imperfections():  # as hashed before there were any
+            excluded = excluded | {"imperfections"}
         values = self.model_dump(mode="json", exclude=excluded)
         if "schedules" in values:
             values["schedules"] = list(values["schedules"].items())  # their order counts
@@ -326,29 +243,80 @@ class HardwareSpec(Group):
 
 def preset_names() -> list[str]:
     """Names of the presets that ship with gaincell."""
-    files = (resources.files("analog_models") / "presets").iterdir()
+    return _names("presets")
+
+
+def _names(folder: str) -> list[str]:
+    files = (resources.files("analog_models") / folder).iterdir()
     return sorted(Path(f.name).stem for f in files if f.name.endswith(".json"))
+
+
+def _shipped(folder: str, name: str) -> str:
+    return (resources.files("analog_models") / folder / f"{name}.json").read_text()
 
 
 def load_preset(name: str = DEFAULT_PRESET) -> HardwareSpec:
     """Load a shipped preset. Raises `SpecError` if there is none of that name."""
     if name not in preset_names():
         raise SpecError(f"no preset {name!r}: there are {', '.join(preset_names())}")
-    text = (resources.files("analog_models") / "presets" / f"{name}.json").read_text()
-    return _parse(text, f"preset {name!r}")
+    return _parse(_shipped("presets", name), f"preset {name!r}")
 
 
 def load_spec(path: str | Path) -> HardwareSpec:
     """Load a specification from a JSON file in the form of the presets. Raises `SpecError`."""
+    return _parse(_text(path), str(path))
+
+
+def _text(path: str | Path) -> str:
     try:
-        return _parse(Path(path).read_text(), str(path))
+        return Path(path).read_text()
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text") from error
 
 
+def overlay_names() -> list[str]:
+    """Names of the overlays that ship with gaincell."""
+    return _names("overlays")
+
+
+def overlaid(spec: HardwareSpec, overlay: str) -> HardwareSpec:
+    """`spec` with the values of an overlay: a shipped one by its name, or a JSON file by its path.
+
+    An overlay has the form of a preset, but only the groups and fields that it changes. Its name is
+    appended to that of `spec`. Raises `SpecError` if there is none or if its values do not fit.
+    """
+    if overlay in overlay_names():
+        text, where = _shipped("overlays", overlay), f"overlay {overlay!r}"
+    elif overlay.endswith(".json"):
+        text, where = _text(overlay), overlay
+    else:
+        names = ", ".join(overlay_names())
+        raise SpecError(f"no overlay {overlay!r}: there are {names}, or give a .json file")
+    values, sources = _read(text, where)
+    values["name"] = f"{spec.name}-{values.get('name', Path(overlay).stem)}"
+    changed = _validated(_merged(spec.model_dump(), values), where)
+    changed._sources.update(spec._sources | sources)
+    return changed
+
+
+def _merged(tree: Any, changes: Any) -> Any:
+    """`tree` with the leaves of `changes` in their places."""
+    if not isinstance(tree, dict) or not isinstance(changes, Mapping):
+        return changes
+    return tree | {key: _merged(tree.get(key), value) for key, value in changes.items()}
+
+
 def _parse(text: str, where: str) -> HardwareSpec:
+    values, sources = _read(text, where)
+    spec = _validated(values, where)
+    spec._sources.update(sources)
+    return spec
+
+
+def _read(text: str, where: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Bare values of a file in the form of the presets, and the source of each."""
     try:
         tree = json.loads(text)
     except ValueError as error:
@@ -367,9 +335,7 @@ def _parse(text: str, where: str) -> HardwareSpec:
             model = HardwareSpec.model_fields.get(name)
             kind = model.annotation if model else None
             values[name] = _values(part, kind, name, where, sources)
-    spec = _validated(values, where)
-    spec._sources.update(sources)
-    return spec
+    return values, sources
 
 
 def _values(group: Any, model: Any, path: str, where: str, sources: dict[str, str]) -> Any:

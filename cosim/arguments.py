@@ -4,11 +4,19 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from analog_models.spec import overlay_names
 from cosim.golden import GOLDEN
 from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS
 from cosim.workers import available_workers
 
-__all__ = ["add_back_pressure", "add_schedule", "add_simulator", "command_parser", "natural"]
+__all__ = [
+    "add_back_pressure",
+    "add_imperfections",
+    "add_schedule",
+    "add_simulator",
+    "command_parser",
+    "natural",
+]
 
 
 def command_parser(
@@ -32,7 +40,17 @@ def add_back_pressure(parser: argparse.ArgumentParser, stalls: int) -> None:
     """Random back-pressure on both streams, by default up to `stalls` cycles."""
     text = f"random back-pressure on both streams, up to N cycles ({stalls})"
     parser.add_argument("--stalls", type=natural(0), default=stalls, metavar="N", help=text)
-    parser.add_argument("--seed", type=natural(0), default=0, metavar="N", help="its seed (0)")
+    text = "its seed, and that of noise (0)"
+    parser.add_argument("--seed", type=natural(0), default=0, metavar="N", help=text)
+
+
+def add_imperfections(parser: argparse.ArgumentParser) -> None:
+    """Values to lay over the specification, and the piece of hardware to draw."""
+    names = ", ".join(overlay_names())
+    text = f"imperfections of the analog side: {names}, or the JSON file of an overlay (none)"
+    parser.add_argument("--imperfections", metavar="NAME", help=text)
+    text = "number of the piece of hardware that is drawn (0)"
+    parser.add_argument("--device", type=natural(0), default=0, metavar="N", help=text)
 
 
 def add_schedule(parser: argparse.ArgumentParser, default: str) -> None:

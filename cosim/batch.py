@@ -8,17 +8,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analog_models.noise import KINDS, event_generator, row_sigma, score_sigma, with_noise
 from analog_models.physics import (
-    cell_terms,
     charge_to_pulse,
     count_pulses,
+    deviation_terms,
     leakage_factors,
     leakage_table,
     row_charge,
     score_charge,
+    seen_charge,
     signed_charge_to_pulse,
+    written_deviation,
 )
 from analog_models.spec import HardwareSpec
+from analog_models.variation import head_variation
 from cosim.job import Job
 
 __all__ = ["Batch", "Windows", "golden_batch", "windows"]
@@ -75,14 +79,27 @@ def windows(spec: HardwareSpec, job: Job) -> Windows:
 
 def golden_batch(spec: HardwareSpec, job: Job) -> Batch:
     """Pulses, counts and output codes of a job, equal to those of `GoldenHead`."""
-    window = windows(spec, job)
-    keys, values = (codes.astype(np.float64)[window.token] for codes in (job.k, job.v))
-    constant, k_terms = cell_terms(spec, keys)
-    _, v_terms = cell_terms(spec, values)
-    leak = leakage_factors(leakage_table(spec, like=keys), window.age[:, None, :])
-    q = job.q.astype(np.float64)[:, None, :]
-    phi_ps = charge_to_pulse(spec, score_charge(q, constant, k_terms, leak))
-    phi_ps = phi_ps * (window.token >= 0)[:, None, :]
+    window, noise = windows(spec, job), _noise(spec, job)
+    keys_v, values_v = (
+        with_noise(written_deviation(spec, codes), spec.imperfections.write_sigma_v, noise[kind])
+        for codes, kind in ((job.k, "write_k"), (job.v, "write_v"))
+    )
+    drawn = head_variation(spec, job.device)
+    constant, k_terms = deviation_terms(spec, keys_v[window.token], cells=drawn.k_cells)
+    _, v_terms = deviation_terms(spec, values_v[window.token], cells=drawn.v_cells)
+    table = leakage_table(spec, like=keys_v, own_constants=drawn.k_cells is not None)
+    leak = leakage_factors(table, window.age[:, None, :])
+    score = score_charge(job.q.astype(np.float64)[:, None, :], constant, k_terms, leak)
+    score = seen_charge(score, drawn.phi, score_sigma(spec), noise["read_k"])
+    phi_ps = charge_to_pulse(spec, score) * (window.token >= 0)[:, None, :]
     charge = row_charge(spec, phi_ps, constant, v_terms, leak)[:, :, 0]
+    charge = seen_charge(charge, drawn.out, row_sigma(spec), noise["read_v"])
     counts = count_pulses(spec, signed_charge_to_pulse(spec, charge))
     return Batch(phi_ps[:, 0], counts, counts.sum(1))
+
+
+def _noise(spec: HardwareSpec, job: Job) -> dict[str, list[np.random.Generator] | None]:
+    """For each kind of event the generators of all tokens, if there is noise."""
+    if not spec.imperfections.noisy:
+        return dict.fromkeys(KINDS)
+    return {kind: [event_generator(job.seed, n, kind) for n in job.noise] for kind in KINDS}

@@ -10,7 +10,7 @@ from analog_models.head import GoldenHead, TokenTrace
 from analog_models.spec import HardwareSpec
 from cosim.job import Job, Outcome
 
-__all__ = ["Mismatch", "compare", "golden_traces"]
+__all__ = ["Mismatch", "compare", "golden_codes", "golden_traces"]
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,14 @@ def compare(
     return int(wrong.sum()), first
 
 
+def golden_codes(spec: HardwareSpec, job: Job) -> np.ndarray:
+    """Output codes [token, d] of the golden head."""
+    return np.array([trace.out for trace in golden_traces(spec, job)])
+
+
 def golden_traces(spec: HardwareSpec, job: Job) -> Iterator[TokenTrace]:
     """What each token of a job does in the golden head."""
-    head = GoldenHead(spec)
+    head = GoldenHead(spec, analog=job.analog(spec))
     empty = True
     flags = zip(job.flush, job.query_only, job.lengths(spec), strict=True)
     for (flush, query_only, length), q, k, v in zip(flags, job.q, job.k, job.v, strict=True):

@@ -12,9 +12,9 @@ import cocotb
 import numpy as np
 from cocotb.triggers import Event, FallingEdge, ReadWrite, RisingEdge
 
-from analog_models.array import KeyArray, ValueArray
+from analog_models.analog_head import AnalogHead
 from analog_models.errors import GaincellError
-from analog_models.physics import charge_to_pulse, count_pulses, signed_charge_to_pulse
+from analog_models.physics import count_pulses
 from analog_models.spec import HardwareSpec
 from cosim.progress import Counter
 from cosim.pulses import PulseLink
@@ -35,7 +35,7 @@ class FrontEnd:
     """Arrays, capacitors and converters of one head as concurrent cocotb tasks.
 
     dut: the testbench; link: how pulses travel between model and RTL; counter: told the number of
-    queries that are done.
+    queries that are done; analog: arrays and converters (default: ideal ones).
 
     Attributes, of the latest query that was activated:
         q: [d] query codes measured on the word lines.
@@ -48,10 +48,16 @@ class FrontEnd:
     """
 
     def __init__(
-        self, dut: Any, spec: HardwareSpec, link: PulseLink, counter: Counter | None = None
+        self,
+        dut: Any,
+        spec: HardwareSpec,
+        link: PulseLink,
+        counter: Counter | None = None,
+        analog: AnalogHead | None = None,
     ) -> None:
         self._dut, self.spec, self._link, self._counter = dut, spec, link, counter
-        self.k_array, self.v_array = KeyArray(spec), ValueArray(spec)
+        self._analog = analog or AnalogHead(spec)
+        self.k_array, self.v_array = self._analog.k_array, self._analog.v_array
         self.slot = 0
         self.counts: list[np.ndarray] = []
         self.queries: list[np.ndarray] = []
@@ -94,7 +100,7 @@ class FrontEnd:
             self._keys = follow_writes(self.k_array, self._keys, report, "key")
             q = self._levels(report).sum(0, dtype=np.float64)
             charge = self.charge(q)
-            phi_ps = charge_to_pulse(self.spec, charge)
+            phi_ps = self._analog.activate(charge)
             self._held[bank] = Score(q, charge, phi_ps)
             self._link.send_phi(bank, phi_ps)
 
@@ -119,7 +125,7 @@ class FrontEnd:
                 self.phi_ps, report.recorded, bool(cut & 1), cycles
             )
             charge = self.v_array.charge(self.row_ps, self._values - 1)
-            self.width_ps = signed_charge_to_pulse(spec, charge)
+            self.width_ps = self._analog.convert(charge)
             counts = count_pulses(spec, self.width_ps)
             self._link.send_outputs(bank & 1, self.width_ps, counts)
             self._keep(counts)

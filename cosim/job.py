@@ -12,10 +12,13 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from analog_models.analog_head import AnalogHead
 from analog_models.errors import ArtefactError, CodeError
 from analog_models.files import write_bytes
+from analog_models.noise import HeadNoise
 from analog_models.physics import check_codes
 from analog_models.spec import HardwareSpec
+from analog_models.variation import head_variation
 
 __all__ = ["Job", "Outcome", "check_token_codes", "load_tensors", "save_tensors"]
 
@@ -30,8 +33,11 @@ class Job:
     query_only: [token] whether it is a further query on the window as it is (default: none).
     schedule: [token] number of the schedule in the specification (default: the first, which is
     also what a number out of range means).
+    noise: [token] number that, with the seed, names the noise of the token (default: its place), so
+    that the noise does not depend on which tokens ran before it in the same simulator.
     max_gap, max_stall: random back-pressure, in cycles, before a token is offered and before a
-    result is taken; 0 is none. exact: pulses at the exact picosecond. waves: analog traces.
+    result is taken; 0 is none. seed: of back-pressure and noise. device: number of the piece of
+    hardware that all tokens run on. exact: pulses at the exact picosecond. waves: analog traces.
     """
 
     q: np.ndarray
@@ -41,9 +47,11 @@ class Job:
     window_length: np.ndarray
     query_only: np.ndarray = field(default=None)  # type: ignore[assignment]
     schedule: np.ndarray = field(default=None)  # type: ignore[assignment]
+    noise: np.ndarray = field(default=None)  # type: ignore[assignment]
     max_gap: int = 0
     max_stall: int = 0
     seed: int = 0
+    device: int = 0
     exact: bool = False
     waves: bool = False
 
@@ -51,6 +59,8 @@ class Job:
         for name in ("query_only", "schedule"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, np.zeros(len(self.q), dtype=np.uint8))
+        if self.noise is None:
+            object.__setattr__(self, "noise", np.arange(len(self.q)))
 
     @property
     def tokens(self) -> int:
@@ -93,6 +103,13 @@ class Job:
         """Window that a sequence has if it starts with that token: [token]."""
         asked, window = self.window_length, spec.geometry.window
         return np.where((asked > 0) & (asked <= window), asked, window)
+
+    def analog(self, spec: HardwareSpec) -> AnalogHead:
+        """The arrays and converters that these tokens meet: drawn anew, but always the same."""
+        if spec.imperfections.off:
+            return AnalogHead(spec)
+        noise = HeadNoise.numbered(self.seed, self.noise[self.query_only == 0], self.noise)
+        return AnalogHead(spec, variation=head_variation(spec, self.device), noise=noise)
 
     def check(self, spec: HardwareSpec) -> None:
         """Raise `CodeError` for shapes or codes that the head cannot take."""

@@ -75,7 +75,8 @@ async def replay(dut: Any) -> None:
         job = Job.load(folder / "job.safetensors")
         counter = os.environ["GAINCELL_PROGRESS"]
         link = (ExactLink if job.exact else ReplayLink)(dut.arrays, spec)
-        front_end = FrontEnd(dut.arrays, spec, link, Counter(Path(counter)) if counter else None)
+        progress = Counter(Path(counter)) if counter else None
+        front_end = FrontEnd(dut.arrays, spec, link, progress, job.analog(spec))
         gc.freeze()  # what is loaded now stays; nothing that a token makes needs the collector
         await run(dut, spec, job, front_end)
         outcome(folder, contract, front_end).save(folder / "outcome.safetensors")

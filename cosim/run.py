@@ -9,7 +9,8 @@ import numpy as np
 
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
-from cosim.check import Mismatch, compare
+from cosim.check import Mismatch, compare, golden_codes
+from cosim.drift import Drift
 from cosim.golden import Stream
 from cosim.job import Job, Outcome
 from cosim.rates import signal_rates
@@ -22,7 +23,10 @@ __all__ = ["Replay", "Run", "replay"]
 
 @dataclass(frozen=True)
 class Run:
-    """One stream that was replayed, with what differed from its golden output codes."""
+    """One stream that was replayed, with what differed from the golden output codes.
+
+    drift: what imperfections did to the codes, None without any.
+    """
 
     name: str
     schedule: str
@@ -31,6 +35,7 @@ class Run:
     mismatches: int
     first: Mismatch | None
     rates: dict[str, tuple[float, float]]
+    drift: Drift | None = None
 
     @property
     def cycles_per_token(self) -> float:
@@ -62,6 +67,8 @@ class Run:
             "head_tokens_per_second_of_a_worker": self.head_tokens_per_second,
             "max_gap_cycles": self.job.max_gap,
             "max_stall_cycles": self.job.max_stall,
+            "device": self.job.device,
+            "drift": self.drift and self.drift._asdict(),
             "rates": {
                 name: {"lowest": low, "highest": high} for name, (low, high) in self.rates.items()
             },
@@ -91,10 +98,12 @@ class Replay:
 
     def result(self) -> dict[str, Any]:
         """What a result file says of all runs together."""
+        off = self.spec.imperfections.off
         cycles = np.concatenate([run.outcome.cycles for run in self.runs])
         return {
             "spec": self.spec.name,
             "spec_hash": self.spec.hash,
+            "imperfections": None if off else self.spec.imperfections.model_dump(),
             "head_tokens": self.head_tokens,
             "mismatches": self.mismatches,
             "cycles_per_token": float(np.median(cycles)),
@@ -125,6 +134,9 @@ def replay(
 ) -> Replay:
     """Co-simulate golden streams in each of the schedules and compare every output code.
 
+    They are compared with the golden vectors or, if `spec` has imperfections, with what the golden
+    head makes of the same codes on the same hardware with the same noise.
+
     gates: take the gates that the head is synthesised to instead of its RTL. options: those of
     `Job`, for all streams. Raises what `Build.run` raises.
     """
@@ -134,7 +146,10 @@ def replay(
     outcomes, wall_s = run_jobs(compiled, jobs, workers, label=f"{simulator} x {workers}")
     runs = []
     for (schedule, stream), job, outcome in zip(chosen, jobs, outcomes, strict=True):
-        mismatches, first = compare(spec, job, stream.heads, stream.out, outcome)
+        expected, drift = stream.out, None
+        if not spec.imperfections.off:
+            expected, drift = golden_codes(spec, job), Drift.between(outcome.out, stream.out)
+        mismatches, first = compare(spec, job, stream.heads, expected, outcome)
         rates = signal_rates(spec, job, outcome)
-        runs.append(Run(stream.name, schedule, job, outcome, mismatches, first, rates))
+        runs.append(Run(stream.name, schedule, job, outcome, mismatches, first, rates, drift))
     return Replay(spec, compiled.simulator, workers, runs, wall_s)

@@ -228,6 +228,7 @@ def _emitted_head(spec: HardwareSpec, build_root: Path, gates: bool, say: bool) 
     )
     write = emit_gates if gates else emit
     flow = _sources("synth/**/*.*") if gates else []
+    spec = spec.ideal  # no imperfection of the analog side reaches the RTL
     return emitted(build_root, what if say else "", lambda at: write(spec, at), spec.hash, *flow)
 
 

@@ -1,11 +1,12 @@
 """Co-simulate the shipped language model's attention on real text and check every output code.
 
     python -m cosim.sim [--sim NAME] [--workers N] [--schedule NAME] [--gates] [--waves]
-                        [--stalls N] [--seed N]
+                        [--stalls N] [--seed N] [--imperfections NAME] [--device N]
 
 Runs all heads of the model on a held-out passage, then one head without flush until its window has
 wrapped, each on the full-size Verilog coupled to the analog model. With --gates that is the
-netlist of osu018's cells, which takes half a second a token: then only a few tokens.
+netlist of osu018's cells, which takes half a second a token: then only a few tokens. With
+--imperfections the RTL is held against the golden head with the same hardware and the same noise.
 """
 
 import argparse
@@ -13,9 +14,10 @@ from pathlib import Path
 
 from analog_models.errors import run_command
 from analog_models.files import write_json
-from analog_models.spec import HardwareSpec, load_preset
+from analog_models.spec import HardwareSpec, load_preset, overlaid
 from cosim.arguments import (
     add_back_pressure,
+    add_imperfections,
     add_schedule,
     add_simulator,
     command_parser,
@@ -37,6 +39,9 @@ def main() -> int:
     golden = load_golden(spec, args.golden)
     schedule = args.schedule or next(iter(spec.schedules))
     options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
+    options |= {"device": args.device}
+    if args.imperfections:
+        spec = overlaid(spec, args.imperfections)
     streams = [golden.passage_stream(args.tokens), golden.wrap_stream(args.wrap_tokens)]
     places = (args.sim, args.workers, args.build)
     done = replay(spec, streams, [schedule], *places, gates=args.gates, **options)
@@ -59,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     add_simulator(parser)
     add_schedule(parser, "the first")
     add_back_pressure(parser, stalls=0)
+    add_imperfections(parser)
     add = parser.add_argument
     add("--tokens", type=natural(1), metavar="N", help="tokens of the passage (48; gates: 2)")
     add("--wrap-tokens", type=natural(1), metavar="N", help="of the wrap (1152; gates: 16)")
@@ -89,10 +95,24 @@ def _print_report(done: Replay, golden: Golden, tokens: int) -> None:
     rate = done.head_tokens / done.wall_s
     print(f"{done.head_tokens} head-tokens in {simulator}, {at_once}: {rate:.0f} per second\n")
     _print_rates(done.runs)
+    if not done.spec.imperfections.off:
+        _print_drifts(done.runs)
     print(f"text of the passage ({golden.manifest.get('source', 'unknown source')}):")
     print(f"  {_one_line(golden.text[:tokens])}")
-    print("what the model predicts after each of its tokens, its attention as computed here:")
-    print(f"  {_one_line(golden.predicted[:tokens])}\n")
+    if done.spec.imperfections.off:
+        print("what the model predicts after each of its tokens, its attention as computed here:")
+        print(f"  {_one_line(golden.predicted[:tokens])}")
+    print()
+
+
+def _print_drifts(runs: list[Run]) -> None:
+    header = ["imperfections of device", "codes changed", "by (rms)", "ideal codes (rms)"]
+    rows = [
+        [f"{run.job.device}: {run.name}", f"{d.changed:.1%}", f"{d.rms:.2f}", f"{d.ideal_rms:.1f}"]
+        for run in runs
+        if (d := run.drift)
+    ]
+    print(table(header, rows) + "\n")
 
 
 def _print_rates(runs: list[Run]) -> None:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from analog_models.errors import SpecError
-from analog_models.spec import load_preset, load_spec, preset_names
+from analog_models.spec import load_preset, load_spec, overlaid, overlay_names, preset_names
 
 
 @pytest.fixture
@@ -20,8 +20,11 @@ def test_the_published_head(spec):
 
 
 def test_every_shipped_value_has_a_source():
-    for name in preset_names():
-        tree = load_preset(name).to_tree()
+    presets = [load_preset(name) for name in preset_names()]
+    overlays = [overlaid(preset, name) for preset in presets for name in overlay_names()]
+    assert len(overlays) >= 1
+    for shipped in (*presets, *overlays):
+        tree = shipped.to_tree()
         del tree["name"]
         groups = [*tree.pop("schedules").values(), *tree.values()]
         for group in groups:
@@ -125,3 +128,54 @@ def test_shifting_the_asymptote_keeps_the_transfer(spec):
         at_zero = sum(c * (v - 0.45) ** i for i, c in enumerate(spec.cell.polynomial))
         at_asymptote = sum(c * (v - 0.2) ** i for i, c in enumerate(shifted.cell_polynomial))
         assert at_asymptote == pytest.approx(at_zero, abs=1e-12)
+
+
+def test_imperfections_change_the_hash_but_not_that_of_the_codes(spec):
+    noisy = spec.replace(imperfections__read_noise_k=0.4)
+    other = noisy.replace(imperfections__device_seed=1)
+    assert len({spec.hash, noisy.hash, other.hash}) == 3
+    assert spec.codes_hash == noisy.codes_hash == other.codes_hash
+    assert noisy.ideal.imperfections.off and noisy.ideal.hash == spec.hash
+    assert noisy.ideal.to_tree()["imperfections"]["read_noise_k"]["source"] == ""
+
+
+def test_a_file_from_before_there_were_imperfections_is_the_ideal_head(spec, tmp_path):
+    tree = spec.to_tree()
+    del tree["imperfections"]
+    path = tmp_path / "older.json"
+    path.write_text(json.dumps(tree))
+    older = load_spec(path)
+    assert older.imperfections.off and older.hash == spec.hash == "968af2f0af1b0eba"
+
+
+def test_an_overlay_changes_what_it_names_and_nothing_else(spec, tmp_path):
+    small = spec.replace(name="small", geometry__subtiles=2)
+    typical = overlaid(small, "typical")
+    assert typical.name == "small-typical" and typical.ideal.hash == small.hash
+    assert typical.imperfections.read_noise_k == 0.4
+    noise = typical.to_tree()["imperfections"]["write_noise_v"]
+    assert noise["value"] == 0.002 and "kT/C" in noise["source"]
+    assert typical.to_tree()["geometry"]["subtiles"]["source"] == "changed by the user"
+    path = tmp_path / "mine.json"
+    quantity = {"value": 70, "unit": "cycles", "source": "mine"}
+    path.write_text(json.dumps({"schedules": {"leroux2025": {"period": quantity}}}))
+    mine = overlaid(spec, str(path))
+    assert mine.name == "leroux2025-mine" and mine.schedule.period == 70
+    assert mine.hash == spec.replace(schedules__leroux2025__period=70).hash
+
+
+def test_a_bad_overlay_is_named(spec, tmp_path):
+    with pytest.raises(SpecError, match=r"no overlay 'absent': there are typical, or give"):
+        overlaid(spec, "absent")
+    with pytest.raises(SpecError, match=r"absent\.json: No such file"):
+        overlaid(spec, str(tmp_path / "absent.json"))
+    path = tmp_path / "bad.json"
+    for field, message in (
+        ({"write_noise_v": {"value": 1, "unit": "mV"}}, "write_noise_v: unit is 'mV', needs 'V'"),
+        ({"noise": {"value": 1, "unit": "V"}}, "imperfections.noise = 1: Extra inputs are not"),
+        ({"write_noise_v": {"value": -1, "unit": "V"}}, "write_noise_v = -1: Input should be gre"),
+    ):
+        path.write_text(json.dumps({"imperfections": field}))
+        with pytest.raises(SpecError) as error:
+            overlaid(spec, str(path))
+        assert str(path) in str(error.value) and message in str(error.value)

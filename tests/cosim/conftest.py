@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.check import golden_traces
+from cosim.check import golden_codes
 from cosim.job import Job
 from cosim.runner import BUILD_ROOT, SIMULATORS
 
@@ -38,7 +38,7 @@ def random_job(spec: HardwareSpec, tokens: int, seed: int, flushes: float = 0.0,
 
 def expected_codes(spec: HardwareSpec, job: Job) -> np.ndarray:
     """Output codes [token, d] of the golden head in numpy."""
-    return np.array([trace.out for trace in golden_traces(spec, job)])
+    return golden_codes(spec, job)
 
 
 @pytest.fixture(scope="module")
