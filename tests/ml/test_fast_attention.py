@@ -6,7 +6,8 @@ import torch
 from analog_models.head import GoldenHead
 from analog_models.physics import causal_attention
 from analog_models.spec import HardwareSpec
-from ml.fast_attention import exact_attention, fast_attention
+from ml.exact_attention import exact_attention
+from ml.fast_attention import fast_attention
 from ml.surrogate import SurrogateOps
 
 VARIANTS = {
