@@ -11,14 +11,15 @@
  * the ranks in falling weight, products may use the first few: the forward pass `ranks`, the pulses
  * of the backward pass `pulse_ranks`, gradients `gradient_ranks`.
  *
- * Compiled for `real` float and double. rows and dim are multiples of LANES.
+ * Compiled for `real` float or double and vectors of VECTOR_BYTES; rows and dim are multiples of
+ * TALL and of the numbers in a vector.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef real vec __attribute__((vector_size(64), aligned(sizeof(real)), may_alias));
-enum { LANES = 64 / sizeof(real), TALL = 4, WIDE = 4 };
+typedef real vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+enum { LANES = VECTOR_BYTES / sizeof(real), TALL = 4, WIDE = 4 };
 #define INLINE static inline __attribute__((always_inline))
 
 typedef struct {

@@ -25,7 +25,8 @@ FLAGS = (
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-ffinite-math-only"),
 )
 REALS = {torch.float32: "float", torch.float64: "double"}
-VECTOR_BYTES = 64
+VECTOR_BYTES = (64, 32, 16)
+TALL = 4  # rows of a matrix that the kernel takes at once
 INTEGERS = ("blocks", "group", "rows", "dim", "laps")
 RANKS = ("powers", "ranks", "pulse_ranks", "gradient_ranks")
 NUMBERS = ("step_v", "asymptote_v", "width_max", "count_max", "leak")
@@ -40,11 +41,6 @@ class KernelPlan(ctypes.Structure):
         *((name, ctypes.c_double) for name in NUMBERS),
         *((name, ctypes.c_void_p) for name in TABLES),
     ]
-
-
-def lanes(dtype: torch.dtype) -> int:
-    """Numbers in one vector: rows and dim must be multiples of it."""
-    return VECTOR_BYTES // dtype.itemsize
 
 
 def _processor() -> str:
@@ -63,13 +59,25 @@ def _compiled(command: list[str]) -> bytes:
         return path.read_bytes()
 
 
+def kernel(dtype: torch.dtype, rows: int, dim: int) -> ctypes.CDLL | None:
+    """The library for float32 or float64 tensors and blocks of `rows` tokens of `dim` channels.
+
+    None if it cannot take such blocks, or, with a warning, without a C compiler.
+    """
+    for size in VECTOR_BYTES:
+        lanes = max(TALL, size // dtype.itemsize)
+        if rows % lanes == 0 == dim % lanes:
+            return _library(dtype, size)
+    return None
+
+
 @cache
-def kernel(dtype: torch.dtype) -> ctypes.CDLL | None:
-    """The library for float32 or float64 tensors; None, with a warning, without a C compiler."""
-    command = [os.environ.get("CC", "cc"), *FLAGS, f"-Dreal={REALS[dtype]}", str(SOURCE)]
+def _library(dtype: torch.dtype, vector_bytes: int) -> ctypes.CDLL | None:
+    macros = (f"-Dreal={REALS[dtype]}", f"-DVECTOR_BYTES={vector_bytes}")
+    command = [os.environ.get("CC", "cc"), *FLAGS, *macros, str(SOURCE)]
     parts = (*command[:-1], SOURCE.read_text(), platform.machine(), _processor())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    path = FOLDER / f"{REALS[dtype]}-{key}.so"
+    path = FOLDER / f"attention-{key}.so"
     try:
         if not path.exists():
             write_bytes(path, _compiled(command))

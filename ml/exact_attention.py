@@ -1,9 +1,16 @@
-"""The hardware's attention in tiles with the arithmetic of the plain definition, for evaluation."""
+"""The hardware's attention by the arithmetic of its plain definition, for any number of tokens.
+
+It is computed for blocks of queries as long as a sub-tile, and one sub-tile of keys after the
+other. Slot t mod M holds token t, so the sub-tile that is written while the queries come holds keys
+of two laps: the new ones up to each query's own token, and behind them those of the lap before.
+Counting is per sub-tile, so the charge of both laps adds before it is counted.
+"""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from analog_models.errors import CodeError
 from analog_models.physics import (
     EXACT,
     Ops,
@@ -17,7 +24,33 @@ from analog_models.physics import (
     signed_charge_to_pulse,
 )
 from analog_models.spec import HardwareSpec
-from ml.tiles import check_shapes, subtiles
+
+
+def check_shapes(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor) -> None:
+    """Raise `CodeError` unless q is [..., Hq, T, D], k and v [..., Hkv, T, D], Hq = g * Hkv."""
+    dim = spec.geometry.head_dim
+    fits = (
+        q.dim() >= 3
+        and k.shape == v.shape
+        and q.shape[:-3] == k.shape[:-3]
+        and q.shape[-2:] == k.shape[-2:]
+        and q.shape[-3] % k.shape[-3] == 0
+        and q.shape[-2] >= 1
+        and q.shape[-1] == dim
+    )
+    if not fits:
+        shapes = [tuple(x.shape) for x in (q, k, v)]
+        raise CodeError(
+            f"q, k, v have shapes {shapes}: need [..., Hq, T, {dim}] and twice "
+            f"[..., Hkv, T, {dim}] with T at least 1 and Hq a multiple of Hkv"
+        )
+
+
+def _subtiles(spec: HardwareSpec, low: int) -> list[list[int]]:
+    """First keys of the sub-tiles that queries from token `low` on see, of one or two laps each."""
+    rows, window = spec.geometry.subtile, spec.geometry.window
+    older = [[first] for first in range(max(0, low - window + rows), low, rows)]
+    return [*older, [low, low - window] if low >= window else [low]]
 
 
 def exact_attention(
@@ -36,27 +69,28 @@ def exact_attention(
     q = q.unflatten(-3, (k.shape[-3], -1))  # [..., Hkv, g, T, D]
     k, v = (pad(x, (0, 0, 0, -tokens % rows)).unsqueeze(-3) for x in (k, v))
     table = leakage_table(spec, like=q)
+    constant, all_k_terms = cell_terms(spec, k, ops)
+    _, all_v_terms = cell_terms(spec, v, ops)
 
     def charge(low: int, high: int, first: int) -> Tensor:
         """Charge [..., 1, high - low, D] that the sub-tile of key `first` gives queries."""
         keys = slice(first, first + rows)
+        k_terms = [x[..., keys, :] for x in all_k_terms]
+        v_terms = [x[..., keys, :] for x in all_v_terms]
         age = torch.arange(low, high)[:, None] - torch.arange(keys.start, keys.stop)
         leak = leakage_factors(table, age)
-        constant, k_terms = cell_terms(spec, k[..., keys, :], ops)
-        _, v_terms = cell_terms(spec, v[..., keys, :], ops)
         score = score_charge(q[..., low:high, :], constant, k_terms, leak)
-        seen = (age >= 0) & (age < spec.geometry.window)
-        return row_charge(
-            spec, charge_to_pulse(spec, score, ops) * seen, constant, v_terms, leak, ops
-        )
+        phi_ps = charge_to_pulse(spec, score, ops) * ((age >= 0) & (age < spec.geometry.window))
+        return row_charge(spec, phi_ps, constant, v_terms, leak, ops)
 
     outs = []
     for low in range(0, tokens, rows):
         high = min(low + rows, tokens)
         out = torch.zeros_like(q[..., low:high, :])
-        for tiles in subtiles(spec, low, high):
-            total = sum(charge(low, high, tile.first) for tile in tiles)
-            counts = count_pulses(spec, signed_charge_to_pulse(spec, total, ops), ops)
+        for laps in _subtiles(spec, low):
+            total, *others = (charge(low, high, first) for first in laps)
+            width_ps = signed_charge_to_pulse(spec, sum(others, total), ops)
+            counts = count_pulses(spec, width_ps, ops)
             out += counts.squeeze(-3)
         outs.append(out)
     return torch.cat(outs, dim=-2).flatten(-4, -3)

@@ -12,11 +12,10 @@ from torch.nn.functional import pad
 
 from analog_models.physics import Ops
 from analog_models.spec import HardwareSpec
-from ml.attention_kernel import REALS, TABLES, KernelPlan, call, kernel, lanes
-from ml.exact_attention import exact_attention
+from ml.attention_kernel import REALS, TABLES, KernelPlan, call, kernel
+from ml.exact_attention import check_shapes, exact_attention
 from ml.separable_leakage import separable_leakage
 from ml.surrogate import CLIP_LEAK, SurrogateOps
-from ml.tiles import check_shapes
 
 # Largest error of a leakage factor, in float32: of values, of the pulses of which gradients are
 # computed, and of gradients.
@@ -31,8 +30,7 @@ class _Plan:
         single = dtype == torch.float32
         split = separable_leakage(spec, VALUE_TOLERANCE if single else 0.0)
         geometry = spec.geometry
-        fits = geometry.subtile % lanes(dtype) == 0 == geometry.head_dim % lanes(dtype)
-        self.library = kernel(dtype) if split is not None and fits else None
+        self.library = split and kernel(dtype, geometry.subtile, geometry.head_dim)
         if split is None or self.library is None:
             return
         converter, t_clk_ps = spec.converter, spec.clock.t_clk_ps
@@ -81,10 +79,10 @@ class _Blockwise(torch.autograd.Function):
         plan: _Plan = ctx.plan
         assert plan.library is not None
         q, k, v = ctx.saved_tensors
-        found = tuple(torch.zeros_like(x) for x in (q, k, v))
+        dq, dk, dv = (torch.zeros_like(x) for x in (q, k, v))
         codes = (q, k, v, *(x.mT.contiguous() for x in (k, v)))
-        call(plan.library.attend_backward, plan.of(q), *codes, grads[0].contiguous(), *found)
-        return None, *found
+        call(plan.library.attend_backward, plan.of(q), *codes, grads[0].contiguous(), dq, dk, dv)
+        return None, dq, dk, dv
 
 
 def fast_attention(
