@@ -1,9 +1,9 @@
 """Measure training's attention, forward and backward, against dense attention, in one run.
 
-The dense forms hold every decay, score and pulse as a T x T matrix and leave the gradients to
-autograd: `plain` is the definition, analog_models.physics.causal_attention; `dense` is the same
-without what can be computed once and for all. Times are the least of several rounds, in which the
-forms take turns; memory is what a process's peak rises by, one process for each form.
+Dense attention is the definition, analog_models.physics.causal_attention with the gradients of
+ml.surrogate: a T x T product for each power of the cells, masked by its decay, whose gradients are
+left to autograd. Times are the least of several rounds, in which the two take turns; memory is what
+the peak of a process rises by, one process for each.
 """
 
 import argparse
@@ -20,15 +20,7 @@ from torch import Tensor
 
 from analog_models.errors import run_command
 from analog_models.files import write_json
-from analog_models.physics import (
-    causal_attention,
-    cell_terms,
-    charge_to_pulse,
-    count_pulses,
-    leakage_factors,
-    leakage_table,
-    signed_charge_to_pulse,
-)
+from analog_models.physics import causal_attention
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml.errors import SettingError
@@ -40,58 +32,27 @@ FOLDER = Path("build/bench-attention")
 BASELINE, OURS = "dense", "fast"
 WARM_UP_TOKENS = 64
 MIB = 1 << 20
-GOAL_SPEED, GOAL_MEMORY = 8.0, 1 / 8  # of the dense form, at 1024 tokens and 12 heads
+GOAL_SPEED, GOAL_MEMORY = 8.0, 1 / 8  # of dense attention's, at 1024 tokens and 12 heads
 
 
-def masked_decays(spec: HardwareSpec, tokens: int) -> Tensor:
-    """Leakage factor of each power from token to token, [power, T, T]; 0 to those before."""
-    token = torch.arange(tokens)
-    age = token[:, None] - token
-    return leakage_factors(leakage_table(spec, like=torch.zeros(1)), age) * (age >= 0)
-
-
-def dense_attention(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, decays: Tensor) -> Tensor:
-    """`causal_attention` with SurrogateOps of [..., T, D], T whole sub-tiles, with `masked_decays`.
-
-    What is masked gets a charge of 0 and so no pulse.
-    """
-    constant, k_terms = cell_terms(spec, k, OPS)
-    _, v_terms = cell_terms(spec, v, OPS)
-    score = decays[0] * (constant * q.sum(-1, keepdim=True))
-    for decay, term in zip(decays[1:], k_terms, strict=True):
-        score = score + decay * (q @ term.mT)
-    phi_ps = charge_to_pulse(spec, score, OPS)
-    rows, out = spec.geometry.subtile, torch.zeros_like(q)
-    for first in range(0, q.shape[-2], rows):
-        part = slice(first, first + rows)
-        charge = constant * (phi_ps[..., part] * decays[0][:, part]).sum(-1, keepdim=True)
-        for decay, term in zip(decays[1:], v_terms, strict=True):
-            charge = charge + (phi_ps[..., part] * decay[:, part]) @ term[..., part, :]
-        out = out + count_pulses(spec, signed_charge_to_pulse(spec, charge, OPS), OPS)
-    return out
-
-
-def form(name: str, spec: HardwareSpec, tokens: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def form(name: str, spec: HardwareSpec) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """The attention of that name, of q, k, v."""
     if name == OURS:
         return lambda q, k, v: fast_attention(spec, q, k, v)
-    if name == BASELINE:
-        decays = masked_decays(spec, tokens)
-        return lambda q, k, v: dense_attention(spec, q, k, v, decays)
     return lambda q, k, v: causal_attention(spec, q, k, v, OPS)
 
 
 def codes(spec: HardwareSpec, heads: int, tokens: int) -> list[Tensor]:
     """Random codes q, k, v [1, heads, T, D] about the middle of their range, and weights."""
     generator = torch.Generator().manual_seed(0)
-    levels, shape = spec.levels, (1, heads, tokens, spec.geometry.head_dim)
-    drawn = [torch.randn(shape, generator=generator) for _ in range(4)]
-    return [
+    levels, shape = spec.levels, (4, 1, heads, tokens, spec.geometry.head_dim)
+    *signals, weights = torch.randn(shape, generator=generator)
+    ranges = ((levels.q_max, 0.3), (levels.kv_max, 0.5), (levels.kv_max, 0.5))
+    drawn = [
         (full * (0.25 * x + middle)).round().clamp(0, full).requires_grad_()
-        for x, full, middle in zip(
-            drawn, (levels.q_max, levels.kv_max, levels.kv_max), (0.3, 0.5, 0.5), strict=False
-        )
-    ] + drawn[3:]
+        for x, (full, middle) in zip(signals, ranges, strict=True)
+    ]
+    return [*drawn, weights]
 
 
 def run(attend: Callable[[Tensor, Tensor, Tensor], Tensor], inputs: list[Tensor]) -> float:
@@ -106,8 +67,8 @@ def peak_bytes(name: str, heads: int, tokens: int, threads: int) -> int:
     """By how much one pass raises the peak memory of this process, which is to run nothing else."""
     torch.set_num_threads(threads)
     spec = load_preset()
-    attend, inputs = form(name, spec, tokens), codes(spec, heads, tokens)
-    run(form(name, spec, WARM_UP_TOKENS), codes(spec, heads, WARM_UP_TOKENS))
+    attend, inputs = form(name, spec), codes(spec, heads, tokens)
+    run(form(name, spec), codes(spec, heads, WARM_UP_TOKENS))
     before, ballast = _peak(), []
     while _peak() == before:  # memory may lie below its peak, by what importing took
         ballast.append(b"x" * MIB)
@@ -122,8 +83,8 @@ def _peak() -> int:
 
 def measure(heads: int, tokens: int, rounds: int) -> list[dict[str, Any]]:
     """Seconds and peak bytes of each form."""
-    spec, names = load_preset(), ("plain", BASELINE, OURS)
-    attends, inputs = [form(name, spec, tokens) for name in names], codes(spec, heads, tokens)
+    spec, names = load_preset(), (BASELINE, OURS)
+    attends, inputs = [form(name, spec) for name in names], codes(spec, heads, tokens)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for repeat in range(rounds + 1):  # the first warms up
         for name, attend in zip(names, attends, strict=True):
