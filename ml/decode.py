@@ -20,7 +20,7 @@ from analog_models.physics import (
     signed_charge_to_pulse,
 )
 from analog_models.spec import HardwareSpec
-from ml.exact_attention import check_shapes, exact_attention
+from ml.exact_attention import check_inputs, exact_attention
 
 
 def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class WindowCache:
 
         q: [B, Hq, n, D] codes; k and v: [B, Hkv, n, D]; Hq a multiple of Hkv. The first tokens
         may be many, they go through `exact_attention`. Raises `CodeError` for codes or shapes
-        that do not fit.
+        that do not fit, `SpecError` for imperfect hardware.
         """
         self._check(q, k, v)
         k, v = k.to(torch.uint8), v.to(torch.uint8)
@@ -80,7 +80,7 @@ class WindowCache:
         return torch.stack([self._step(*token) for token in tokens], dim=-2).to(q.dtype)
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor) -> None:
-        check_shapes(self.spec, q, k, v)
+        check_inputs(self.spec, q, k, v)
         for name, codes, levels in (
             ("q", q, self.spec.levels.q),
             ("k", k, self.spec.levels.kv),

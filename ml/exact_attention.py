@@ -24,10 +24,15 @@ from analog_models.physics import (
     signed_charge_to_pulse,
 )
 from analog_models.spec import HardwareSpec
+from analog_models.variation import checked_variation
 
 
-def check_shapes(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor) -> None:
-    """Raise `CodeError` unless q is [..., Hq, T, D], k and v [..., Hkv, T, D], Hq = g * Hkv."""
+def check_inputs(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor) -> None:
+    """Raise `CodeError` unless q is [..., Hq, T, D], k and v [..., Hkv, T, D], Hq = g * Hkv.
+
+    Raises `SpecError` for a specification with imperfections: `ml.imperfect` has those.
+    """
+    checked_variation(spec, None, None)
     dim = spec.geometry.head_dim
     fits = (
         q.dim() >= 3
@@ -62,9 +67,9 @@ def exact_attention(
     i*g + g - 1 share key and value head i. Returns [..., Hq, T, D]. In float64 equal, code for
     code, to `physics.causal_attention` and, when T exceeds the window, to stepping
     `head.GoldenHead`. Autograd would keep every tile: `fast_attention` is for training. Raises
-    `CodeError` for shapes that do not fit.
+    `CodeError` for shapes that do not fit, `SpecError` for imperfect hardware.
     """
-    check_shapes(spec, q, k, v)
+    check_inputs(spec, q, k, v)
     tokens, rows = q.shape[-2], spec.geometry.subtile
     q = q.unflatten(-3, (k.shape[-3], -1))  # [..., Hkv, g, T, D]
     k, v = (pad(x, (0, 0, 0, -tokens % rows)).unsqueeze(-3) for x in (k, v))

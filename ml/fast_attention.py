@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from analog_models.physics import Ops
 from analog_models.spec import HardwareSpec
 from ml.attention_kernel import REALS, TABLES, KernelPlan, call, kernel
-from ml.exact_attention import check_shapes, exact_attention
+from ml.exact_attention import check_inputs, exact_attention
 from ml.separable_leakage import separable_leakage
 from ml.surrogate import CLIP_LEAK, SurrogateOps
 
@@ -94,9 +94,9 @@ def fast_attention(
     g * Hkv, and query heads i*g ... i*g + g - 1 share key and value head i. Returns
     [..., Hq, T, D]. Values and gradients are those of `physics.causal_attention` with
     `SurrogateOps` (`ops` is there for that signature), in float32 with the tolerances above.
-    Raises `CodeError` for shapes that do not fit.
+    Raises `CodeError` for shapes that do not fit, `SpecError` for imperfect hardware.
     """
-    check_shapes(spec, q, k, v)
+    check_inputs(spec, q, k, v)
     plan = _Plan(spec, q.dtype) if q.dtype in REALS and q.device.type == "cpu" else None
     if plan is None or plan.library is None:
         return exact_attention(spec, q, k, v, SurrogateOps())

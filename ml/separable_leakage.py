@@ -38,12 +38,11 @@ class SeparableLeakage(NamedTuple):
 
 def separable_leakage(spec: HardwareSpec, tolerance: float) -> SeparableLeakage | None:
     """Split the leakage of `spec` to `tolerance`; None if charge does not outlive a sub-tile."""
-    leakage, rows = spec.leakage, spec.geometry.subtile
-    first, *others = spec.cell_polynomial
-    constant = round(first / spec.grid.charge) * spec.grid.charge  # as physics.cell_terms
-    coefficients = torch.tensor([constant, *others], dtype=torch.float64)
+    rows, per_power = spec.geometry.subtile, spec.leakage.convention == "per_power"
+    polynomial = (spec.cell_constant, *spec.cell_polynomial[1:])
+    coefficients = torch.tensor(polynomial, dtype=torch.float64)
     power = torch.arange(len(coefficients), dtype=torch.float64)
-    rates = leakage.decay_per_token * (power if leakage.convention == "per_power" else power**0)
+    rates = spec.decay_per_token * (power if per_power else power**0)
     if float(rates.max()) * rows > LARGEST_EXPONENT:
         return None
     place = torch.arange(rows, dtype=torch.float64)
