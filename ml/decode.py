@@ -31,7 +31,7 @@ def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tenso
     """
     levels = torch.arange(spec.levels.kv, dtype=torch.float64)
     constant, by_level = cell_terms(spec, levels)
-    k_terms, v_terms = ([term[x.int()] for term in by_level] for x in (k, v))
+    k_terms, v_terms = (_by_code(by_level, codes) for codes in (k, v))
     queries = q.double().unflatten(1, (k.shape[1], -1))  # [B, Hkv, g, D]
     leak = leakage_factors(leakage_table(spec, like=levels), age)[:, :, None, None]
     phi_ps = charge_to_pulse(spec, score_charge(queries, constant, k_terms, leak))
@@ -40,6 +40,12 @@ def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tenso
         spec, row_charge(spec, phi_ps * seen, constant, v_terms, leak)
     )
     return count_pulses(spec, width_ps).sum(-3).flatten(1, 2)
+
+
+def _by_code(by_level: list[Tensor], codes: Tensor) -> list[Tensor]:
+    """Each table [level] at every code, of the shape of the codes."""
+    index = codes.flatten().int()
+    return [table.index_select(0, index).view(codes.shape) for table in by_level]
 
 
 class WindowCache:
