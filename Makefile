@@ -37,11 +37,11 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench imperfections core coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
+.PHONY: help sim verify bench imperfections core coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden bench-attention clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 17
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 	@echo
 	@echo "variables:"
 	@echo "  SIM=...       sim, verify, bench, soak: icarus or verilator (sim, verify: icarus; bench: both;"
@@ -107,6 +107,9 @@ adapt: $(ML) ## adapt it to the hardware
 
 evaluate: $(ML) ## print the perplexity of every stage
 	@$(PY) -m ml.evaluate
+
+bench-attention: $(ML) ## measure training's attention against dense attention: time and memory
+	@$(PY) -m ml.bench
 
 golden: $(ML) ## write the golden vectors anew
 	@$(PY) -m ml.golden

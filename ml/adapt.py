@@ -15,7 +15,6 @@ import hashlib
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,8 +31,7 @@ from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import corpus
 from ml.checkpoint import load_tensors, load_weights, save_tensors
-from ml.compiled import compiled_attention
-from ml.hardware_attention import attention_layers, fold, on_hardware
+from ml.hardware_attention import fold, on_hardware
 from ml.initialise import initialise
 from ml.losses import distillation_loss, layer_wise_loss
 from ml.matching import match, measure
@@ -60,16 +58,11 @@ class Adaptation:
     tokens: dict[str, Tensor]
     settings: dict[str, Settings]  # of each trained stage
     folder: Path
-    compiled: bool = False  # attention by torch.compile, which needs a C++ compiler
 
     def student(self, spec: HardwareSpec) -> LanguageModel:
         """A scaled hardware model for training, weights still to be set."""
         config = self.teacher.config
-        model = LanguageModel(config, on_hardware(spec, SurrogateOps(), scaled=True))
-        if self.compiled:
-            for layer in attention_layers(model):
-                layer.attend = compiled_attention
-        return model
+        return LanguageModel(config, on_hardware(spec, SurrogateOps(), scaled=True))
 
     def origin(self) -> str:
         """Digest of the teacher and of all that the physics of `spec` depends on."""
@@ -213,7 +206,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
-    parser.add_argument("--compile", action="store_true", help="faster; needs a C++ compiler")
     parser.add_argument("--cache", type=Path, default=corpus.CACHE, help="cached text")
     parser.add_argument("--teacher", type=Path, default=TEACHER, help="teacher checkpoint")
     parser.add_argument("--folder", type=Path, default=Path("build/adapt"), help="run state")
@@ -226,8 +218,6 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-    if options.compile:
-        warnings.filterwarnings("ignore", message="Dynamo detected a call to a")
     teacher = load_teacher(options.teacher)
     settings = {
         name: Settings(
@@ -250,7 +240,6 @@ def main(argv: list[str] | None = None) -> int:
         tokens=load_tokens(options.cache),
         settings=settings,
         folder=options.folder,
-        compiled=options.compile,
     )
     export(work, adapt(work), options.out)
     return 0

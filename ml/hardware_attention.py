@@ -12,8 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from analog_models.physics import EXACT, Ops, causal_attention
+from analog_models.physics import EXACT, Ops
 from analog_models.spec import HardwareSpec
+from ml.exact_attention import exact_attention
+from ml.fast_attention import fast_attention
 from ml.model import LanguageModel, ModelConfig, blocks, join_heads, split_heads
 
 SIGNALS: tuple[str, ...] = ("q", "k", "v", "out")
@@ -26,6 +28,12 @@ class Codes(NamedTuple):
     k: Tensor
     v: Tensor
     out: Tensor
+
+
+def attend(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, ops: Ops) -> Tensor:
+    """Output codes [B, H, T, D]: of the hardware as it is with EXACT, else for training."""
+    attention = exact_attention if ops is EXACT else fast_attention
+    return attention(spec, q, k, v, ops)
 
 
 class Scalers(nn.Module):
@@ -50,7 +58,7 @@ class GainCellAttention(nn.Module):
     """One layer of attention heads on the hardware of `spec`.
 
     `ops` is EXACT for the hardware as it is, SurrogateOps for training; without `scaled` the
-    projections alone give the codes. `attend` may be replaced by a compiled causal_attention.
+    projections alone give the codes. `attend` may be replaced by another function like it.
     """
 
     def __init__(
@@ -58,7 +66,7 @@ class GainCellAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.spec, self.ops = config.heads, spec, ops
-        self.attend: Callable[..., Tensor] = causal_attention
+        self.attend: Callable[..., Tensor] = attend
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.proj = nn.Linear(config.width, config.width)
         self.scalers = Scalers(config.heads, config.head_dim) if scaled else None

@@ -1,5 +1,7 @@
 """A hardware and a model small enough to train in a test."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -24,6 +26,24 @@ def tiny_spec(spec: HardwareSpec) -> HardwareSpec:
         geometry__subtiles=4,
         converter__s_sat=20.0,
     )
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "cubic": {},
+    "whole_term": {"leakage__convention": "whole_term"},
+    "leaky": {"leakage__decay_per_token": 0.02, "leakage__asymptote_v": 0.1},
+    "no_leak": {"leakage__decay_per_token": 0.0},
+    "few_levels": {"levels__out_magnitude_bits": 2, "levels__q": 4, "levels__kv": 5},
+}
+
+
+@pytest.fixture(params=[*VARIANTS, "linear"])
+def any_spec(request, tiny_spec: HardwareSpec) -> HardwareSpec:
+    """Tiny hardware of every kind of cell and of leakage, which counts up to its limits."""
+    spec = tiny_spec.replace(converter__a_sat=10.0)
+    if request.param == "linear":
+        return spec.linearised()
+    return spec.replace(**VARIANTS[request.param])
 
 
 @pytest.fixture

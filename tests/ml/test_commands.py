@@ -7,7 +7,7 @@ import pytest
 from analog_models.errors import run_command
 from ml.shipped import ADAPTED
 
-COMMANDS = ["corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "golden"]
+COMMANDS = ["corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "golden", "bench"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -27,6 +27,8 @@ def test_help_names_the_command(name, capsys):
         ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),
         ("adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
         ("adapt", ["--cubic-steps", "-1"], "steps is -1, must be above 0"),
+        ("bench", ["--tokens", "100"], "tokens is 100, must be a multiple of 64 up to 1024"),
+        ("bench", ["--heads", "0"], "heads is 0, must be above 0"),
         ("train", ["--batch", "0"], "batch is 0, must be above 0"),
         ("evaluate", ["--teacher", str(ADAPTED)], "expected 'teacher'"),
     ],

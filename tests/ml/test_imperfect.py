@@ -6,10 +6,9 @@ import torch
 
 from analog_models.analog_head import AnalogHead
 from analog_models.head import GoldenHead
-from analog_models.physics import causal_attention
 from analog_models.spec import overlaid
 from analog_models.variation import head_variation
-from ml.hardware_attention import attention_layers, fold, on_hardware
+from ml.hardware_attention import attend, attention_layers, fold, on_hardware
 from ml.imperfect import ImperfectAttention, imperfect
 from ml.initialise import initialise
 from ml.model import LanguageModel
@@ -45,13 +44,13 @@ def test_the_model_is_imperfect_inside_only(adapted, typical, ids):
     with imperfect(adapted, typical, noise(1)):
         assert mean_loss(adapted, ids) != inside
     assert inside != before == mean_loss(adapted, ids)
-    assert all(layer.attend is causal_attention for layer in attention_layers(adapted))
+    assert all(layer.attend is attend for layer in attention_layers(adapted))
 
 
 def test_a_perfect_specification_leaves_the_fast_path_alone(adapted, tiny_spec, ids):
     before = mean_loss(adapted, ids)
     with imperfect(adapted, tiny_spec, noise()):
-        assert all(layer.attend is causal_attention for layer in attention_layers(adapted))
+        assert all(layer.attend is attend for layer in attention_layers(adapted))
         assert mean_loss(adapted, ids) == before
 
 
