@@ -20,7 +20,19 @@ from analog_models.physics import check_codes
 from analog_models.spec import HardwareSpec
 from analog_models.variation import head_variation
 
-__all__ = ["Job", "Outcome", "check_token_codes", "load_tensors", "save_tensors"]
+__all__ = [
+    "ERROR",
+    "JOB",
+    "OUTCOME",
+    "Job",
+    "Outcome",
+    "check_token_codes",
+    "load_tensors",
+    "save_tensors",
+]
+
+# Files in the folder of a simulation: what it is asked to do, and which of two it leaves.
+JOB, OUTCOME, ERROR = "job.safetensors", "outcome.safetensors", "error.json"
 
 
 @dataclass(frozen=True)
