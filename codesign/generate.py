@@ -95,7 +95,7 @@ def main() -> int:
         path = args.build / "generate" / "run.json"
         run = {"asked_for": args.tokens, "ids": text.ids.tolist(), "seconds": text.seconds}
         write_json(path, text.result() | run | record)
-        print(f"\nrun:    {path}", file=sys.stderr)
+        print(f"run:    {path}", file=sys.stderr)
     checks = _check(text, loop, feed, args)
     result = text.result() | measured | record
     result["mismatches"] = sum(check.mismatches + check.tokens_differing for check in checks)
@@ -123,11 +123,12 @@ def _write(
         started_s, begin = time.perf_counter() - begin, time.perf_counter()
         print(f"done in {started_s:.0f} s", file=sys.stderr)
         loop = ClosedLoop(load_adapted(feed.spec), heads)
-        screen.text(f"{text.result()['prompt']}|")
-        for token in generate(loop.predict, text.prompt, args.tokens, _sampler(args)):
-            text.added.append(token)
-            text.seconds.append(time.perf_counter() - begin)
-            screen.text(text.bpe.decode([token]))
+        with screen:
+            screen.text(f"{text.result()['prompt']}|")
+            for token in generate(loop.predict, text.prompt, args.tokens, _sampler(args)):
+                text.added.append(token)
+                text.seconds.append(time.perf_counter() - begin)
+                screen.text(text.bpe.decode([token]))
         measured = heads.measured()
     rate = measured["head_tokens"] / text.seconds[-1]
     return loop, measured | {"start_s": started_s, "head_tokens_per_second": rate}
@@ -168,9 +169,9 @@ def _print_report(result: dict[str, Any], checks: list[Check], compiled: Build) 
     rows = [[c.reference, c.tokens_differing, f"{c.codes:,}", c.mismatches] for c in checks]
     print(f"\n{table(header, rows)}\n")
     between = result["cycles_between_tokens"]
-    header = ["every head in", "head-tokens", "per second", "cycles/token", "between prompt tokens"]
+    header = ["every head in", "head-tokens", "per second", "cycles/token", "between tokens"]
     row = [
-        f"{compiled.simulator.title}, {result['schedule']}",
+        f"{compiled.simulator.name}, {result['schedule']}",
         result["head_tokens"],
         f"{result['head_tokens_per_second']:.0f}",
         f"{result['cycles_per_token']:g}",

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from types import TracebackType
 
 __all__ = ["Screen"]
 
@@ -15,11 +16,25 @@ CLEAR_BELOW = "\x1b[J"
 
 
 class Screen:
-    """Shows a text as it is made: the state below it on a terminal, else on stderr now and then."""
+    """Shows a text as it is made: the state below it on a terminal, else on stderr now and then.
+
+    To be used in a `with` statement, at the end of which the line ends.
+    """
 
     def __init__(self) -> None:
         self._live = sys.stdout.isatty()
         self._last = time.perf_counter()
+
+    def __enter__(self) -> "Screen":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.text("\n")
 
     def state(self, text: str) -> None:
         """Say how far it is, if it is time for it."""
