@@ -57,8 +57,9 @@ help: ## list the targets
 	@echo "  STALLS=N      sim, verify, generate, core: random back-pressure up to N cycles on both streams"
 	@echo "  SEED=N        sim, verify, generate: its seed, that of noise, and of chance in the text"
 	@echo "  IMPERFECTIONS=typical"
-	@echo "                sim, imperfections: noise, mismatch and errors of the analog side; or a JSON file"
-	@echo "  DEVICE=N      sim: which piece of hardware is drawn (0)"
+	@echo "                sim, generate, imperfections: noise, mismatch and errors of the analog side; or"
+	@echo "                a JSON file of your own"
+	@echo "  DEVICE=N      sim, generate: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
@@ -86,7 +87,8 @@ core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and
 generate: $(call simulators,icarus) $(ML) ## write text with the language model, every attention head of it co-simulated
 	@$(PY) -m codesign.generate $(strip $(if $(SIM),--sim $(SIM)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
 	    $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)) $(if $(TOKENS),--tokens $(TOKENS)) \
-	    $(if $(TEMPERATURE),--temperature $(TEMPERATURE)) $(if $(PROMPT),--prompt "$$PROMPT"))
+	    $(if $(TEMPERATURE),--temperature $(TEMPERATURE)) $(if $(PROMPT),--prompt "$$PROMPT") \
+	    $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(DEVICE),--device $(DEVICE)))
 
 coverage: $(call simulators,icarus) ## functional coverage: co-simulate until all that is declared has happened
 	@$(PY) -m cosim.coverage

@@ -2,11 +2,13 @@
 
     python -m codesign.generate [--prompt TEXT] [--tokens N] [--temperature X] [--seed N]
                                 [--sim NAME] [--schedule NAME] [--stalls N]
+                                [--imperfections NAME] [--device N]
 
 Each head of each layer is Verilog in a simulator of its own, coupled to the analog model of its
 arrays. Token by token the model computes codes, the simulators answer, and the next token comes
 from their counts. Then the text and all codes are compared with those of the torch and of the numpy
-model. Ctrl-C keeps what was written so far.
+model. With --imperfections the reference is numpy with the same hardware and the same noise, and
+the text and perplexity without them are shown, too. Ctrl-C keeps what was written so far.
 """
 
 import argparse
@@ -25,13 +27,15 @@ from torch import Tensor
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
-from analog_models.spec import load_preset
+from analog_models.spec import HardwareSpec, load_preset, overlaid
 from codesign.checks import Check, against_all_at_once, against_heads
 from codesign.closed_loop import ClosedLoop, Sampler, generate
+from codesign.damage import damage
 from codesign.heads import Feed, GoldenHeads, SimulatedHeads
 from codesign.screen import Screen
 from cosim.arguments import (
     add_back_pressure,
+    add_imperfections,
     add_schedule,
     add_simulator,
     command_parser,
@@ -42,11 +46,13 @@ from cosim.simulation import Build
 from cosim.table import table
 from ml import heldout, tokenizer
 from ml.errors import SettingError
-from ml.model import ModelConfig
+from ml.model import LanguageModel, ModelConfig
+from ml.perplexity import texts_of
 from ml.shipped import PACKAGES, load_adapted
 
 SOURCE = "shakespeare"
 PROMPT_TOKENS = 32
+TEXTS = 16  # of the model's context, for the perplexity
 MODEL = ModelConfig()
 
 
@@ -76,12 +82,12 @@ class Text:
 def main() -> int:
     """Command line: 0 if all is equal to the references, 1 if not, 2 on an error."""
     args = _arguments()
-    spec = load_preset()
+    spec = _spec(args)
     args.schedule = args.schedule or next(iter(spec.schedules))
     text = _prompt(args)
-    feed = Feed(spec, args.schedule, args.stalls, args.seed)
+    feed = Feed(spec, MODEL.layers, MODEL.heads, args.schedule, args.stalls, args.seed)
     compiled = build(spec, args.sim, args.build, say=True)
-    settings = ("schedule", "stalls", "seed", "temperature")
+    settings = ("schedule", "stalls", "seed", "temperature", "imperfections", "device")
     record = {
         "spec": spec.name,
         **spec.hashes,
@@ -101,6 +107,8 @@ def main() -> int:
     result["mismatches"] = sum(check.mismatches + check.tokens_differing for check in checks)
     result["references"] = [check.result() for check in checks]
     _print_report(result, checks, compiled)
+    if not spec.imperfections.off:
+        result["damage"] = _damage(text, feed, args)
     print(f"result: {write_json(args.build / 'generate' / 'result.json', result)}")
     return 1 if result["mismatches"] else 0
 
@@ -109,7 +117,7 @@ def _write(
     text: Text, compiled: Build, feed: Feed, args: argparse.Namespace
 ) -> tuple[ClosedLoop, dict[str, Any]]:
     """Let the co-simulated model add tokens to the text; the loop, and what was measured of it."""
-    screen, count = Screen(), MODEL.layers * MODEL.heads
+    screen, count = Screen(), feed.layers * feed.heads
     total = (len(text.prompt) + args.tokens - 1) * count
     begin = time.perf_counter()
 
@@ -119,7 +127,7 @@ def _write(
         screen.state(f"{done}, {head_tokens}/{total} head-tokens, {rate:.0f}/s")
 
     print(f"starting {count} simulators ...", end=" ", file=sys.stderr, flush=True)
-    with SimulatedHeads(compiled, feed, MODEL.layers, MODEL.heads, tell) as heads:
+    with SimulatedHeads(compiled, feed, tell) as heads:
         started_s, begin = time.perf_counter() - begin, time.perf_counter()
         print(f"done in {started_s:.0f} s", file=sys.stderr)
         loop = ClosedLoop(load_adapted(feed.spec), heads)
@@ -135,13 +143,41 @@ def _write(
 
 
 def _check(text: Text, loop: ClosedLoop, feed: Feed, args: argparse.Namespace) -> list[Check]:
-    """Compare text and codes with both references."""
+    """Compare text and codes with the references; torch has no noise of single tokens."""
     given = text.ids, len(text.prompt), loop.codes
-    golden = GoldenHeads(feed, MODEL.layers, MODEL.heads)
-    return [
-        against_all_at_once(load_adapted(feed.spec), *given, _sampler(args)),
-        against_heads(load_adapted(feed.spec), golden, *given, _sampler(args)),
-    ]
+    checks = []
+    if feed.spec.imperfections.off:
+        checks.append(against_all_at_once(load_adapted(feed.spec), *given, _sampler(args)))
+    golden = GoldenHeads(feed)
+    return [*checks, against_heads(load_adapted(feed.spec), golden, *given, _sampler(args))]
+
+
+def _damage(text: Text, feed: Feed, args: argparse.Namespace) -> dict[str, Any]:
+    """Show what the imperfections do to the text and to perplexity; for the result file."""
+
+    def load() -> LanguageModel:
+        return load_adapted(feed.spec.ideal)
+
+    texts = texts_of(heldout.load_joined(), MODEL.context, TEXTS)
+    found = damage(load, feed, text.ids, len(text.prompt), _sampler(args), texts)
+    ideal = text.bpe.decode(found.ideal)
+    since = "" if found.first is None else f", from token {found.first + 1} on"
+    print(f"\nwithout imperfections: |{ideal}")
+    print(f"\ntokens that imperfections change: {found.changed} of {args.tokens}{since}")
+    print(
+        f"perplexity on {found.tokens:,} held-out tokens: {found.ideal_perplexity:.2f} without, "
+        f"{found.perplexity:.2f} with imperfections (x {found.ratio:.3f})"
+    )
+    return found.result() | {"ideal_text": ideal}
+
+
+def _spec(args: argparse.Namespace) -> HardwareSpec:
+    """The shipped specification, with imperfections if there are to be some."""
+    spec = load_preset()
+    if not args.imperfections:
+        return spec
+    spec = overlaid(spec, args.imperfections)
+    return spec.replace(imperfections__device_seed=spec.imperfections.device_seed + args.device)
 
 
 def _sampler(args: argparse.Namespace) -> Sampler:
@@ -194,6 +230,7 @@ def _arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add_simulator(parser, workers=False)
     add_schedule(parser, "the first")
     add_back_pressure(parser, stalls=0)
+    add_imperfections(parser)
     return parser.parse_args(arguments)
 
 

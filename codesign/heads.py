@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from analog_models.head import GoldenHead
 from analog_models.spec import HardwareSpec
+from cosim.check import GoldenSession
 from cosim.job import Job, Outcome
 from cosim.session import Session
 from cosim.simulation import Build
@@ -37,19 +37,28 @@ class Heads(Protocol):
 
 @dataclass(frozen=True)
 class Feed:
-    """How tokens are fed to heads of `spec`.
+    """How tokens are fed to `layers` x `heads` heads of `spec`.
 
-    schedule: its name. max_wait: random waits of up to so many cycles on both streams, decided by
-    `seed` and the place of head and token.
+    schedule: its name. max_wait: random waits of up to so many cycles on both streams. Waits and
+    noise are decided by `seed` and the place of head and token.
     """
 
     spec: HardwareSpec
+    layers: int
+    heads: int
     schedule: str
     max_wait: int = 0
     seed: int = 0
 
-    def job(self, layer: int, head: int, position: int, *codes: np.ndarray) -> Job:
-        """The job of one head for the codes q, k, v [token, d] of the next tokens."""
+    def jobs(self, layer: int, position: int, *codes: np.ndarray) -> list[Job]:
+        """The jobs of the heads of a layer for codes q, k, v [head, token, d] of the next tokens.
+
+        Head h of layer l is piece l * heads + h of the hardware, as in `ml.imperfect`.
+        """
+        by_head = zip(*codes, strict=True)
+        return [self._job(layer, head, position, *each) for head, each in enumerate(by_head)]
+
+    def _job(self, layer: int, head: int, position: int, *codes: np.ndarray) -> Job:
         tokens = len(codes[0])
         flush = np.zeros(tokens, dtype=np.uint8)
         flush[0] = position == 0
@@ -62,25 +71,25 @@ class Feed:
             max_gap=self.max_wait,
             max_stall=self.max_wait,
             seed=int(place.generate_state(1)[0]),
+            device=layer * self.heads + head,
         )
 
 
 class GoldenHeads:
     """The golden head in numpy, once for each head of each layer."""
 
-    def __init__(self, feed: Feed, layers: int, heads: int) -> None:
+    def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._heads = [[GoldenHead(feed.spec) for _ in range(heads)] for _ in range(layers)]
+        self._sessions = [
+            [GoldenSession(feed.spec) for _ in range(feed.heads)] for _ in range(feed.layers)
+        ]
 
     def attend(
         self, layer: int, position: int, q: np.ndarray, k: np.ndarray, v: np.ndarray
     ) -> np.ndarray:
-        if position == 0:
-            for head in self._heads[layer]:
-                head.flush()
-        return np.stack(
-            [head.run(*x) for head, *x in zip(self._heads[layer], q, k, v, strict=True)]
-        )
+        jobs = self._feed.jobs(layer, position, q, k, v)
+        answers = zip(self._sessions[layer], jobs, strict=True)
+        return np.stack([session.codes(job) for session, job in answers])
 
 
 class SimulatedHeads:
@@ -94,15 +103,14 @@ class SimulatedHeads:
         self,
         build: Build,
         feed: Feed,
-        layers: int,
-        heads: int,
         tell: Callable[[int], None] = lambda head_tokens: None,
     ) -> None:
         self._feed, self._tell = feed, tell
         self._outcomes: list[Outcome] = []
         with ExitStack() as stack:
             self._sessions = [
-                [stack.enter_context(Session(build)) for _ in range(heads)] for _ in range(layers)
+                [stack.enter_context(Session(build)) for _ in range(feed.heads)]
+                for _ in range(feed.layers)
             ]
             for session in chain(*self._sessions):
                 session.wait_until_ready()
@@ -124,8 +132,9 @@ class SimulatedHeads:
     ) -> np.ndarray:
         """As in `Heads`. Raises `CodeError` for bad codes, and as `Session.outcome` does."""
         sessions = self._sessions[layer]
-        for head, (session, *codes) in enumerate(zip(sessions, q, k, v, strict=True)):
-            session.hand_over(self._feed.job(layer, head, position, *codes))
+        jobs = self._feed.jobs(layer, position, q, k, v)
+        for session, job in zip(sessions, jobs, strict=True):
+            session.hand_over(job)
         outcomes = [session.outcome() for session in sessions]
         self._outcomes += outcomes
         self._tell(self.head_tokens)

@@ -13,6 +13,7 @@ from cocotb.triggers import First, RisingEdge, Timer
 
 from analog_models.errors import GaincellError
 from analog_models.files import read_json, write_json
+from analog_models.noise import HeadNoise
 from analog_models.spec import HardwareSpec, load_spec
 from cosim.front_end import FrontEnd
 from cosim.job import ERROR, JOB, OUTCOME, Job, Outcome
@@ -99,12 +100,14 @@ async def replay(dut: Any) -> None:
         spec = load_spec(folder / "spec.json")
         contract = read_json(Path(os.environ["GAINCELL_CONTRACT"]))
         counter = os.environ["GAINCELL_PROGRESS"]
-        front_end = None
+        front_end, noise = None, []
         for number, job in enumerate(jobs(folder), start=1):
+            noise.append(job.head_noise())
             if front_end is None:
                 link = (ExactLink if job.exact else ReplayLink)(dut.arrays, spec)
                 progress = Counter(Path(counter)) if counter else None
-                front_end = FrontEnd(dut.arrays, spec, link, progress, job.analog(spec))
+                analog = job.analog(spec, HeadNoise.joined(noise))
+                front_end = FrontEnd(dut.arrays, spec, link, progress, analog)
                 await start(dut, spec, front_end, job.waves)
                 gc.freeze()  # what is loaded now stays; no token's garbage needs the collector
             await run(dut, number, job, front_end)

@@ -27,7 +27,7 @@ def spec() -> HardwareSpec:
 
 @pytest.fixture
 def feed(spec) -> Feed:
-    return Feed(spec, "pipelined")
+    return Feed(spec, TINY.layers, TINY.heads, "pipelined")
 
 
 def tiny_model(spec: HardwareSpec) -> LanguageModel:

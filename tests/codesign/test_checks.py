@@ -14,14 +14,14 @@ PROMPT, ADDED = 6, 5
 @pytest.fixture
 def made(spec, feed, ids):
     """Ids and codes of a text that golden heads have written."""
-    loop = ClosedLoop(tiny_model(spec), GoldenHeads(feed, TINY.layers, TINY.heads))
+    loop = ClosedLoop(tiny_model(spec), GoldenHeads(feed))
     prompt = ids[:PROMPT]
     added = [*generate(loop.predict, prompt, ADDED, Sampler(1.0))]
     return torch.cat([prompt, torch.tensor(added)]), loop.codes
 
 
 def checks(spec, feed, text, codes):
-    golden = GoldenHeads(feed, TINY.layers, TINY.heads)
+    golden = GoldenHeads(feed)
     yield against_all_at_once(tiny_model(spec), text, PROMPT, codes, Sampler(1.0))
     yield against_heads(tiny_model(spec), golden, text, PROMPT, codes, Sampler(1.0))
 

@@ -7,12 +7,12 @@ from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.heads import GoldenHeads
 from ml.golden import codes_of
 from ml.hardware_attention import SIGNALS
-from tests.codesign.conftest import TINY, tiny_model
+from tests.codesign.conftest import tiny_model
 
 
 @pytest.fixture
 def loop(spec, feed) -> ClosedLoop:
-    return ClosedLoop(tiny_model(spec), GoldenHeads(feed, TINY.layers, TINY.heads))
+    return ClosedLoop(tiny_model(spec), GoldenHeads(feed))
 
 
 @pytest.mark.parametrize("stretches", [[24], [7, 1, 1, 12, 3]])

@@ -36,8 +36,8 @@ def without_simulators(change):
     """`SimulatedHeads` made of golden ones; `change` may do what it likes in each call."""
 
     class Stub(GoldenHeads):
-        def __init__(self, _build, feed, layers, heads, _tell):
-            super().__init__(feed, layers, heads)
+        def __init__(self, _build, feed, _tell):
+            super().__init__(feed)
             self.calls = 0
 
         def __enter__(self):
@@ -104,6 +104,24 @@ def test_a_wrong_count_is_reported(run, build, monkeypatch, capsys):
     for reference in ("torch, all tokens at once", "numpy, token by token"):
         assert f"MISMATCH with {reference}: {place}" in out
     assert read(build, "result.json")["mismatches"] >= 2
+
+
+def test_imperfections_are_shown_beside_the_ideal_text(run, build, monkeypatch, capsys):
+    stub = without_simulators(lambda _, out: out)
+    monkeypatch.setattr(generate, "SimulatedHeads", stub)
+    options = ("--tokens", 6, "--temperature", 1, "--imperfections", "typical")
+    damages = []
+    for device in (0, 1):
+        assert run(*options, "--device", device) == 0
+        result, out = read(build, "result.json"), capsys.readouterr().out
+        damages.append(result["damage"])
+        assert [r["reference"] for r in result["references"]] == ["numpy, token by token"]
+        assert result["spec"] == "tiny-typical" and result["device"] == device
+        assert f"without imperfections: |{damages[-1]['ideal_text']}\n" in out
+        assert f"tokens that imperfections change: {damages[-1]['changed']} of 6" in out
+        assert "without, " in out and " with imperfections (x " in out
+    assert damages[0]["ideal"] == damages[1]["ideal"]
+    assert damages[0]["perplexity"] != damages[1]["perplexity"]
 
 
 @pytest.mark.parametrize(("prompt", "tokens"), [("", 3), ("a " * 30, 1), ("To be", 30)])

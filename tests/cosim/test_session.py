@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from analog_models.errors import CodeError, GaincellError, ToolError
+from analog_models.spec import overlaid
 from cosim import runner
+from cosim.check import GoldenSession
 from cosim.runner import SIMULATORS, build
 from cosim.session import Session
 from tests.cosim.conftest import random_job, small_spec
@@ -20,18 +22,19 @@ def pieces(job):
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_pieces_are_the_whole(simulator):
-    spec = small_spec()
+    spec = overlaid(small_spec(), "typical")  # each token has noise of its own, too
     try:
         compiled = build(spec, simulator)
     except ToolError as error:
         pytest.skip(str(error))
     job = random_job(spec, 40, 1, 0.1, max_stall=9)
     job.schedule[:] = np.arange(job.tokens) // 7 % len(spec.schedules)
-    whole, seen = compiled.run(job), []
+    golden, whole, seen = GoldenSession(spec), compiled.run(job), []
     with Session(compiled) as session:
         for piece in pieces(job):
             session.hand_over(piece)
             seen.append(session.outcome())
+            assert np.array_equal(seen[-1].out, golden.codes(piece))
     for name in ("out", "counts", "queries", "rows"):
         joined = np.concatenate([getattr(outcome, name) for outcome in seen])
         assert np.array_equal(joined, getattr(whole, name)), name
