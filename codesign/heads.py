@@ -40,7 +40,8 @@ class Feed:
     """How tokens are fed to `layers` x `heads` heads of `spec`.
 
     schedule: its name. max_wait: random waits of up to so many cycles on both streams. Waits and
-    noise are decided by `seed` and the place of head and token.
+    noise are decided by `seed` and the place of head and token. Raises `SpecError` for a schedule
+    that `spec` does not have.
     """
 
     spec: HardwareSpec
@@ -49,6 +50,9 @@ class Feed:
     schedule: str
     max_wait: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.spec.schedule_number(self.schedule)
 
     def jobs(self, layer: int, position: int, *codes: np.ndarray) -> list[Job]:
         """The jobs of the heads of a layer for codes q, k, v [head, token, d] of the next tokens.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analog_models.errors import CodeError
+from analog_models.errors import CodeError, SpecError
 from analog_models.spec import overlaid
 from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.heads import GoldenHeads, SimulatedHeads
@@ -30,6 +30,11 @@ def test_a_job_flushes_at_the_start_only(feed, spec):
     for job in first:
         job.check(spec)
         assert job.schedule.tolist() == [spec.schedule_number("pipelined")] * 3
+
+
+def test_a_schedule_that_is_not_there_is_named(feed):
+    with pytest.raises(SpecError, match="no schedule 'slow'"):
+        replace(feed, schedule="slow")
 
 
 def test_waits_differ_from_place_to_place_but_not_from_run_to_run(feed, spec):
