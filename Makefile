@@ -37,26 +37,29 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench imperfections core coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden bench-attention clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 	@echo
 	@echo "variables:"
-	@echo "  SIM=...       sim, verify, bench, soak: icarus or verilator (sim, verify: icarus; bench: both;"
+	@echo "  SIM=...       sim, verify, generate, bench, soak: icarus or verilator (icarus; bench: both;"
 	@echo "                soak: verilator where it is installed)"
 	@echo "  WORKERS=N     sim, verify, bench: heads simulated at once (as many as there are cores)"
-	@echo "  TOKENS=N      soak: how many (1000000)"
+	@echo "  TOKENS=N      soak: how many (1000000); generate: how many to add (48)"
+	@echo "  PROMPT=...    generate: the text to go on with (held-out Shakespeare)"
+	@echo "  TEMPERATURE=X generate: how much chance has a say in the next token (0)"
 	@echo "  MUTANTS=N     mutate: how many (300)"
 	@echo "  WAVES=1       sim: write the waveforms (FST from Icarus, VCD from Verilator)"
-	@echo "  SCHEDULE=...  sim, verify, core: leroux2025, overlapped or pipelined (the first; verify: all)"
+	@echo "  SCHEDULE=...  sim, verify, generate, core: leroux2025, overlapped or pipelined (the first; verify: all)"
 	@echo "  GATES=1       sim: simulate the synthesised gates instead of the RTL, a few tokens"
-	@echo "  STALLS=N      sim, verify, core: random back-pressure up to N cycles on both streams"
-	@echo "  SEED=N        sim, verify: its seed, and that of noise"
+	@echo "  STALLS=N      sim, verify, generate, core: random back-pressure up to N cycles on both streams"
+	@echo "  SEED=N        sim, verify, generate: its seed, that of noise, and of chance in the text"
 	@echo "  IMPERFECTIONS=typical"
-	@echo "                sim, imperfections: noise, mismatch and errors of the analog side; or a JSON file"
-	@echo "  DEVICE=N      sim: which piece of hardware is drawn (0)"
+	@echo "                sim, generate, imperfections: noise, mismatch and errors of the analog side; or"
+	@echo "                a JSON file of your own"
+	@echo "  DEVICE=N      sim, generate: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
@@ -80,6 +83,12 @@ imperfections: $(CORE) ## what noise, mismatch and errors of the analog side cha
 core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and AXI-Stream
 	@$(PY) -m cosim.core $(strip $(if $(HEADS),--heads $(HEADS)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
 	    $(if $(STALLS),--pauses))
+
+generate: $(call simulators,icarus) $(ML) ## write text with the language model, every attention head of it co-simulated
+	@$(PY) -m codesign.generate $(strip $(if $(SIM),--sim $(SIM)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
+	    $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)) $(if $(TOKENS),--tokens $(TOKENS)) \
+	    $(if $(TEMPERATURE),--temperature $(TEMPERATURE)) $(if $(PROMPT),--prompt "$$PROMPT") \
+	    $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(DEVICE),--device $(DEVICE)))
 
 coverage: $(call simulators,icarus) ## functional coverage: co-simulate until all that is declared has happened
 	@$(PY) -m cosim.coverage

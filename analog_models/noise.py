@@ -100,6 +100,15 @@ class HeadNoise(NamedTuple):
 
         return cls(*map(of, KINDS))
 
+    @classmethod
+    def joined(cls, parts: Iterable["HeadNoise"]) -> "HeadNoise":
+        """The events of one part after the other; a list may get a part until it is needed."""
+
+        def of(kind: str) -> Iterator[RandomGenerator]:
+            return (rng for part in parts for rng in getattr(part, kind))
+
+        return cls(*map(of, KINDS))
+
 
 def event_generator(seed: int, number: int, kind: str) -> Generator:
     """The generator of event `number` of a kind: a counter-based one, keyed by seed and number."""

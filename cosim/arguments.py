@@ -20,11 +20,11 @@ __all__ = [
 
 
 def command_parser(
-    name: str, description: str | None, golden: bool = True
+    name: str, description: str | None, golden: bool = True, package: str = "cosim"
 ) -> argparse.ArgumentParser:
-    """A parser for `python -m cosim.NAME` with the folders that it takes; golden: vectors, too."""
+    """A parser for `python -m PACKAGE.NAME` with the folders it takes; golden: vectors, too."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m cosim.{name}",
+        prog=f"python -m {package}.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -59,12 +59,15 @@ def add_schedule(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--schedule", metavar="NAME", help=text)
 
 
-def add_simulator(parser: argparse.ArgumentParser, default: str | None = DEFAULT_SIMULATOR) -> None:
-    """Which simulator (None: all of them), and how many of it side by side."""
+def add_simulator(
+    parser: argparse.ArgumentParser, default: str | None = DEFAULT_SIMULATOR, workers: bool = True
+) -> None:
+    """Which simulator (None: all of them); workers: and how many of it side by side."""
     add, names, cores = parser.add_argument, list(SIMULATORS), available_workers()
     add("--sim", choices=names, default=default, help=f"({default or 'one after the other'})")
-    text = f"heads simulated at once (as many as this machine has cores, {cores})"
-    add("--workers", type=natural(1), default=cores, metavar="N", help=text)
+    if workers:
+        text = f"heads simulated at once (as many as this machine has cores, {cores})"
+        add("--workers", type=natural(1), default=cores, metavar="N", help=text)
 
 
 def natural(lowest: int) -> Callable[[str], int]:

@@ -7,10 +7,11 @@ from itertools import islice
 import numpy as np
 
 from analog_models.head import GoldenHead, TokenTrace
+from analog_models.noise import HeadNoise
 from analog_models.spec import HardwareSpec
 from cosim.job import Job, Outcome
 
-__all__ = ["Mismatch", "compare", "golden_codes", "golden_traces"]
+__all__ = ["GoldenSession", "Mismatch", "compare", "golden_codes", "golden_traces"]
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,40 @@ def compare(
 
 def golden_codes(spec: HardwareSpec, job: Job) -> np.ndarray:
     """Output codes [token, d] of the golden head."""
-    return np.array([trace.out for trace in golden_traces(spec, job)])
+    return GoldenSession(spec).codes(job)
 
 
 def golden_traces(spec: HardwareSpec, job: Job) -> Iterator[TokenTrace]:
     """What each token of a job does in the golden head."""
-    head = GoldenHead(spec, analog=job.analog(spec))
-    empty = True
-    flags = zip(job.flush, job.query_only, job.lengths(spec), strict=True)
-    for (flush, query_only, length), q, k, v in zip(flags, job.q, job.k, job.v, strict=True):
-        if query_only:
-            yield head.query(q)
-            continue
-        if flush or empty:
-            head.flush(int(length))
-        empty = False
-        yield head.step(q, k, v)
+    return GoldenSession(spec).traces(job)
+
+
+class GoldenSession:
+    """The golden head in the place of a simulator: each job goes on where the one before ended."""
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        self._spec = spec
+        self._noise: list[HeadNoise] = []
+        self._head: GoldenHead | None = None  # drawn with the first job
+        self._empty = True
+
+    def codes(self, job: Job) -> np.ndarray:
+        """Output codes [token, d]."""
+        return np.array([trace.out for trace in self.traces(job)])
+
+    def traces(self, job: Job) -> Iterator[TokenTrace]:
+        """What each token of the job does."""
+        spec = self._spec
+        self._noise.append(job.head_noise())
+        if self._head is None:
+            analog = job.analog(spec, HeadNoise.joined(self._noise))
+            self._head = GoldenHead(spec, analog=analog)
+        flags = zip(job.flush, job.query_only, job.lengths(spec), strict=True)
+        for (flush, query_only, length), q, k, v in zip(flags, job.q, job.k, job.v, strict=True):
+            if query_only:
+                yield self._head.query(q)
+                continue
+            if flush or self._empty:
+                self._head.flush(int(length))
+            self._empty = False
+            yield self._head.step(q, k, v)

@@ -18,6 +18,7 @@ from analog_models.spec import HardwareSpec, load_preset
 from cosim.arguments import add_schedule, command_parser, natural
 from cosim.core_job import CoreJob, CoreOutcome
 from cosim.golden import load_golden
+from cosim.job import JOB
 from cosim.runner import BUILD_ROOT, SIMULATORS, Build, compiled, emitted, pin_parameters
 from cosim.table import table
 from hdl.verilog import CORE, emit_core
@@ -39,7 +40,7 @@ def simulate_core(
     job.check(spec, job.heads)
 
     def fill(folder: Path) -> None:
-        job.save(folder / "job.safetensors")
+        job.save(folder / JOB)
 
     build = _build(spec, job.heads, build_root, say)
     return build.run_test("cosim.core_replay", fill, CoreOutcome.load)

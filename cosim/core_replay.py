@@ -23,6 +23,7 @@ from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec, load_spec
 from cosim.core_job import CoreJob, CoreOutcome, Fault
 from cosim.front_end import FrontEnd
+from cosim.job import ERROR, JOB, OUTCOME
 from cosim.packing import lanes
 from cosim.pulses import ReplayLink
 from cosim.tokens import payload_bits
@@ -120,12 +121,12 @@ async def core_replay(dut: Any) -> None:
     try:
         spec = load_spec(folder / "spec.json")
         contract = read_json(Path(os.environ["GAINCELL_CONTRACT"]))
-        job = CoreJob.load(folder / "job.safetensors")
+        job = CoreJob.load(folder / JOB)
         core = Core(dut, spec, contract)
         out, cycles = await core.run(job)
         await Timer(40 * spec.clock.t_clk_ps, "ps")  # late faults, the last saturated pulses
         registers = {name: await core.read(name) for name in core.address}
         registers["error_pin"] = int(dut.error.value)
-        CoreOutcome(out, cycles, registers).save(folder / "outcome.safetensors")
+        CoreOutcome(out, cycles, registers).save(folder / OUTCOME)
     except GaincellError as error:
-        write_json(folder / "error.json", {"error": str(error)})
+        write_json(folder / ERROR, {"error": str(error)})

@@ -43,8 +43,8 @@ class FrontEnd:
         score: [slot] charge of the K columns.
         width_ps: [sub-tile, d] signed widths of the output pulses.
     `counts`, `queries` and `rows` keep counts [sub-tile, d], query codes [d] and widths [slot] in
-    ps of every query; `done_s` the time at the start and after each of them. `failed` is set with
-    `fault`, and nothing happens from then on.
+    ps of every query since the latest `record_anew`; `done_s` the time then and after each of them.
+    `failed` is set with `fault`, and nothing happens from then on.
     """
 
     def __init__(
@@ -59,10 +59,7 @@ class FrontEnd:
         self._analog = analog or AnalogHead(spec)
         self.k_array, self.v_array = self._analog.k_array, self._analog.v_array
         self.slot = 0
-        self.counts: list[np.ndarray] = []
-        self.queries: list[np.ndarray] = []
-        self.rows: list[np.ndarray] = []
-        self.done_s: list[float] = []
+        self.record_anew()
         self.failed = Event()
         self.fault: GaincellError | None = None
         self.q = np.zeros(spec.geometry.head_dim)
@@ -72,9 +69,15 @@ class FrontEnd:
         self._scores = ReportReader(dut, dut.score_report, flags=2)
         self._activations = ReportReader(dut, dut.activate_report, flags=19)
 
+    def record_anew(self) -> None:
+        """Forget what is kept of queries; arrays and capacitors stay as they are."""
+        self.counts: list[np.ndarray] = []
+        self.queries: list[np.ndarray] = []
+        self.rows: list[np.ndarray] = []
+        self.done_s = [time.perf_counter()]
+
     def start(self) -> None:
         """Run beside the simulation until its end, or until a fault."""
-        self.done_s.append(time.perf_counter())
         for work in (self._score(), self._activate()):
             cocotb.start_soon(self._guarded(work))
 

@@ -20,7 +20,19 @@ from analog_models.physics import check_codes
 from analog_models.spec import HardwareSpec
 from analog_models.variation import head_variation
 
-__all__ = ["Job", "Outcome", "check_token_codes", "load_tensors", "save_tensors"]
+__all__ = [
+    "ERROR",
+    "JOB",
+    "OUTCOME",
+    "Job",
+    "Outcome",
+    "check_token_codes",
+    "load_tensors",
+    "save_tensors",
+]
+
+# Files in the folder of a simulation: what it is asked to do, and which of two it leaves.
+JOB, OUTCOME, ERROR = "job.safetensors", "outcome.safetensors", "error.json"
 
 
 @dataclass(frozen=True)
@@ -104,11 +116,18 @@ class Job:
         asked, window = self.window_length, spec.geometry.window
         return np.where((asked > 0) & (asked <= window), asked, window)
 
-    def analog(self, spec: HardwareSpec) -> AnalogHead:
-        """The arrays and converters that these tokens meet: drawn anew, but always the same."""
+    def head_noise(self) -> HeadNoise:
+        """The noise that these tokens meet."""
+        return HeadNoise.numbered(self.seed, self.noise[self.query_only == 0], self.noise)
+
+    def analog(self, spec: HardwareSpec, noise: HeadNoise | None = None) -> AnalogHead:
+        """The arrays and converters that these tokens meet: drawn anew, but always the same.
+
+        noise: that of these tokens and of all that follow them in later jobs, if there are any.
+        """
         if spec.imperfections.off:
             return AnalogHead(spec)
-        noise = HeadNoise.numbered(self.seed, self.noise[self.query_only == 0], self.noise)
+        noise = noise or self.head_noise()
         return AnalogHead(spec, variation=head_variation(spec, self.device), noise=noise)
 
     def check(self, spec: HardwareSpec) -> None:

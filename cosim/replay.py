@@ -1,7 +1,9 @@
-"""The cocotb test that replays a job: couples the analog model to the running testbench."""
+"""The cocotb test that replays jobs: couples the analog model to the running testbench."""
 
 import gc
 import os
+from collections.abc import Iterator
+from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from cocotb.triggers import First, RisingEdge, Timer
 
 from analog_models.errors import GaincellError
 from analog_models.files import read_json, write_json
+from analog_models.noise import HeadNoise
 from analog_models.spec import HardwareSpec, load_spec
 from cosim.front_end import FrontEnd
-from cosim.job import Job, Outcome
+from cosim.job import ERROR, JOB, OUTCOME, Job, Outcome
 from cosim.pin_rules import check_pins
 from cosim.progress import Counter
 from cosim.pulses import ExactLink, ReplayLink
@@ -23,18 +26,24 @@ RESET_CYCLES = 3
 TRACED = ("slot", "q", "score", "phi_ps", "row_ps", "width_ps")
 
 
-async def run(dut: Any, spec: HardwareSpec, job: Job, front_end: FrontEnd) -> None:
-    """Reset the head, then wait until all results are taken.
+async def start(dut: Any, spec: HardwareSpec, front_end: FrontEnd, waves: bool) -> None:
+    """Reset the head and end the reset."""
+    await Timer(RESET_CYCLES * spec.clock.t_clk_ps, "ps")  # pins settle: no edge is one of a phase
+    front_end.start()
+    if waves:
+        cocotb.start_soon(front_end.trace_waves())
+    dut.rst.value = 0
+
+
+async def run(dut: Any, number: int, job: Job, front_end: FrontEnd) -> None:
+    """Feed the job, by its number from 1 on, and wait until all results are taken.
 
     Raises `GaincellError` for what the testbench or the front end found wrong.
     """
-    slowest = max(schedule.latency for schedule in spec.schedules.values())
+    slowest = max(schedule.latency for schedule in front_end.spec.schedules.values())
     dut.patience.value = patience = slowest * 3 + job.max_gap + job.max_stall
-    await Timer(RESET_CYCLES * spec.clock.t_clk_ps, "ps")  # pins settle: no edge is one of a phase
-    front_end.start()
-    if job.waves:
-        cocotb.start_soon(front_end.trace_waves())
-    dut.rst.value = 0
+    front_end.record_anew()
+    dut.job.value = number
     await First(RisingEdge(dut.ended), front_end.failed.wait())
     taken = int(dut.results.value)
     if front_end.fault:
@@ -65,20 +74,43 @@ def outcome(folder: Path, contract: dict[str, Any], front_end: FrontEnd) -> Outc
     )
 
 
+def jobs(folder: Path) -> Iterator[Job]:
+    """The job in the folder; in a session each that its owner announces, until he hangs up.
+
+    What is asked for after a job tells the owner that its outcome is in the folder.
+    """
+    if not (address := os.environ.get("GAINCELL_SESSION")):
+        yield Job.load(folder / JOB)
+        return
+    with Client(address) as owner:
+        while True:
+            try:
+                owner.recv_bytes()
+            except (EOFError, OSError):
+                return
+            yield Job.load(folder / JOB)
+            owner.send_bytes(b"done")
+
+
 @cocotb.test()
 async def replay(dut: Any) -> None:
-    """Run the job that the environment names; `runner` reads what it leaves."""
+    """Run the jobs that the environment names; `runner` and `session` read what they leave."""
     folder = Path(os.environ["GAINCELL_JOB"])
     try:
         spec = load_spec(folder / "spec.json")
         contract = read_json(Path(os.environ["GAINCELL_CONTRACT"]))
-        job = Job.load(folder / "job.safetensors")
         counter = os.environ["GAINCELL_PROGRESS"]
-        link = (ExactLink if job.exact else ReplayLink)(dut.arrays, spec)
-        progress = Counter(Path(counter)) if counter else None
-        front_end = FrontEnd(dut.arrays, spec, link, progress, job.analog(spec))
-        gc.freeze()  # what is loaded now stays; nothing that a token makes needs the collector
-        await run(dut, spec, job, front_end)
-        outcome(folder, contract, front_end).save(folder / "outcome.safetensors")
+        front_end, noise = None, []
+        for number, job in enumerate(jobs(folder), start=1):
+            noise.append(job.head_noise())
+            if front_end is None:
+                link = (ExactLink if job.exact else ReplayLink)(dut.arrays, spec)
+                progress = Counter(Path(counter)) if counter else None
+                analog = job.analog(spec, HeadNoise.joined(noise))
+                front_end = FrontEnd(dut.arrays, spec, link, progress, analog)
+                await start(dut, spec, front_end, job.waves)
+                gc.freeze()  # what is loaded now stays; no token's garbage needs the collector
+            await run(dut, number, job, front_end)
+            outcome(folder, contract, front_end).save(folder / OUTCOME)
     except GaincellError as error:
-        write_json(folder / "error.json", {"error": str(error)})
+        write_json(folder / ERROR, {"error": str(error)})

@@ -6,28 +6,24 @@
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import hdl
-from analog_models.errors import GaincellError
 from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec
 from cosim.icarus import Icarus
 from cosim.job import Job, Outcome
 from cosim.pin_rules import rule_parameters
 from cosim.pulses import width_bits
+from cosim.simulation import Build
 from cosim.simulator import TESTBENCH, Simulator
-from cosim.tokens import write_streams
 from cosim.verilator import Verilator
 from hdl.synth.gates import emit_gates
 from hdl.verilog import TOP, emit
@@ -45,81 +41,12 @@ __all__ = [
     "simulate",
 ]
 
-T = TypeVar("T")
-
 SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
 DEFAULT_SIMULATOR = "icarus"
 BUILD_ROOT = Path("build")
 BENCH = [
     Path(__file__).with_name(name) for name in (f"{TESTBENCH}.v", "array_side.v", "pin_rules.v")
 ]
-
-
-@dataclass(frozen=True)
-class Build:
-    """A compiled co-simulation, to be run as often as needed, also at the same time.
-
-    folder: what the simulator compiled. contract: the port contract's file.
-    """
-
-    spec: HardwareSpec
-    simulator: Simulator
-    folder: Path
-    contract: Path
-
-    def run(self, job: Job, waves: Path | None = None, progress: Path | None = None) -> Outcome:
-        """Feed `job` to the head, coupled to the analog model.
-
-        waves: the waveform file to write. progress: a file in which a `progress.Counter`
-        tells how many tokens are finished. Raises `GaincellError` if the simulation finds a fault
-        of the RTL.
-        """
-
-        def fill(folder: Path) -> None:
-            job.save(folder / "job.safetensors")
-            write_streams(folder, job, read_json(self.contract))
-
-        return self.run_test("cosim.replay", fill, Outcome.load, waves, progress)
-
-    def run_test(
-        self,
-        module: str,
-        fill: Callable[[Path], None],
-        load: Callable[[Path], T],
-        waves: Path | None = None,
-        progress: Path | None = None,
-    ) -> T:
-        """Run the cocotb test of `module` on a folder that `fill` has filled; `load` its outcome.
-
-        The test finds the folder in the environment, with the specification in it, and leaves
-        either `outcome.safetensors` there or `error.json`.
-        """
-        with tempfile.TemporaryDirectory(prefix="job-", dir=self.folder) as name:
-            folder = Path(name)
-            write_json(folder / "spec.json", self.spec.to_tree())
-            fill(folder)
-            environment = {
-                "GAINCELL_JOB": str(folder),
-                "GAINCELL_CONTRACT": str(self.contract),
-                "GAINCELL_PROGRESS": str(progress.resolve()) if progress else "",
-                "OPENBLAS_NUM_THREADS": "1",  # two workers have better use for a second core
-                "PYTHONPATH": os.pathsep.join(_import_path()),
-            }
-            try:
-                self.simulator.run(self.folder, folder, module, environment, waves)
-            except (RuntimeError, SystemExit) as error:
-                raise self._early_end(folder) from error
-            if (folder / "error.json").exists():
-                raise GaincellError(read_json(folder / "error.json")["error"])
-            if not (folder / "outcome.safetensors").exists():
-                raise self._early_end(folder)
-            return load(folder / "outcome.safetensors")
-
-    def _early_end(self, folder: Path) -> GaincellError:
-        """Keep the simulator's output and name it."""
-        log = self.folder / "simulator.log"
-        (folder / log.name).replace(log)
-        return GaincellError(f"the simulation ended early: see {log}")
 
 
 def simulate(
@@ -288,8 +215,3 @@ def pin_parameters(spec: HardwareSpec, contract: dict[str, Any], pins: str) -> d
         "SCORE_CYCLES": max(len(s.phases["score"]) for s in spec.schedules.values()),
         "WIDTH_BITS": width_bits(spec),
     }
-
-
-def _import_path() -> list[str]:
-    root = str(Path(__file__).resolve().parents[1])
-    return [root, *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -1,5 +1,6 @@
 // Surroundings of one attention head: clock, stream ends, watchdog. Tokens and results travel in
-// files. What is on the other side of its pins is in `array_side.v`.
+// files; each time that `job` is counted up from outside, the files of another job are there, which
+// goes on where the one before ended. What is on the other side of the pins is in `array_side.v`.
 
 `timescale 1ps / 1ps
 
@@ -32,26 +33,28 @@ module testbench #(
   reg rst = 1;
   always #(T_CLK / 2) clk = ~clk;
 
+  integer job = 0;
   integer cycle = 0;  // number of the latest clock edge
   always @(posedge clk) cycle <= cycle + 1;
 
   // ---- token source: offers what `tokens.txt` says, a line a token: cycles to wait before it is
   //      offered, schedule, window length, payload
-  integer tokens_file, offers_file, gap;
+  integer offered_job = 0, tokens_file, offers_file, gap;
   reg [SCHEDULE_BITS-1:0] next_schedule, schedule = 0;
   reg [LENGTH_BITS-1:0] next_length, window_length = 0;
   reg [TOKEN_BITS-1:0] next_payload, token_payload = 0;
-  reg next_there, token_valid = 0;
+  reg next_there = 0, token_valid = 0;
   wire token_ready;
-  initial begin
-    tokens_file = $fopen("tokens.txt", "r");
-    offers_file = $fopen("accepted.txt", "w");
-    next_there = read_token(0);
-  end
   function read_token(input unused);
     read_token = $fscanf(tokens_file, "%d %d %d %h\n", gap, next_schedule, next_length, next_payload) == 4;
   endfunction
   always @(posedge clk) begin
+    if (job != offered_job) begin
+      offered_job = job;
+      tokens_file = $fopen("tokens.txt", "r");
+      offers_file = $fopen("accepted.txt", "w");
+      next_there = read_token(0);
+    end
     if (token_valid && token_ready) begin
       $fdisplay(offers_file, "%0d", cycle);
       token_valid <= 0;
@@ -70,22 +73,25 @@ module testbench #(
 
   // ---- result sink: takes each result after as many cycles as `stalls.txt` says and writes it to
   //      `results.txt`, with the cycle of the edge that made it valid
-  integer stalls_file, results_file, stall, waited = 0, found = 0, results = 0;
+  integer answered_job = 0, stalls_file, results_file, stall = 0, waited = 0, found = 0, results = 0;
   reg [RESULT_BITS-1:0] offered;
   reg result_ready = 0;
   reg result_changed = 0;  // while it waited to be taken
   reg finished = 0;
   wire result_valid;
   wire [RESULT_BITS-1:0] result_payload;
-  initial begin
-    stalls_file = $fopen("stalls.txt", "r");
-    results_file = $fopen("results.txt", "w");
-    read_stall;
-  end
   task read_stall;
     if ($fscanf(stalls_file, "%d\n", stall) != 1) stall = -1;  // that was the last one
   endtask
   always @(posedge clk) begin
+    if (job != answered_job) begin
+      answered_job = job;
+      stalls_file = $fopen("stalls.txt", "r");
+      results_file = $fopen("results.txt", "w");
+      results = 0;
+      finished <= 0;
+      read_stall;
+    end
     if (result_valid && !rst) begin
       if (waited == 0) found = cycle - 1;
       else if (result_payload !== offered) result_changed <= 1;
@@ -100,8 +106,10 @@ module testbench #(
     end
     result_ready <= stall == 0 || (stall > 0 && waited >= stall);
     if (stall < 0 && !finished) begin
-      $fclose(results_file);
+      $fclose(tokens_file);
       $fclose(offers_file);
+      $fclose(stalls_file);
+      $fclose(results_file);
       finished <= 1;
     end
   end

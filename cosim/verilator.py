@@ -31,7 +31,7 @@ READ = {
     ),
 }
 WRITTEN = {
-    TESTBENCH: ("rst", "patience"),
+    TESTBENCH: ("rst", "job", "patience"),
     "array_side": ("phi_pulses", "out_pulses", "v_stored", "integrator_charge", "phi_width_ps"),
 }
 # What a Verilator that was configured on this machine would have in its makefile.

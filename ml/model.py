@@ -118,14 +118,17 @@ class LanguageModel(nn.Module):
                 nn.init.zeros_(parameter)
         return self
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """Ids [B, T], T at most the context -> embedded tokens [B, T, C]."""
-        positions = torch.arange(ids.shape[-1], device=ids.device)
+    def hidden(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Ids [B, T] from position `start` on, all in the context -> embedded tokens [B, T, C]."""
+        positions = torch.arange(start, start + ids.shape[-1], device=ids.device)
         return self.tokens(ids) + self.positions(positions)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Ids [B, T] -> logits [B, T, vocabulary]."""
-        x = self.hidden(ids)
+    def forward(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Ids [B, T] from position `start` on -> logits [B, T, vocabulary].
+
+        A start above 0 is for attention that keeps the keys and values of the tokens before.
+        """
+        x = self.hidden(ids, start)
         for block in self.blocks:
             x = block(x)
         return functional.linear(self.norm(x), self.tokens.weight)

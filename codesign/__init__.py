@@ -1,0 +1,1 @@
+"""Programs that put the language model and the co-simulated hardware together."""

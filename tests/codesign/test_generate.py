@@ -1,0 +1,182 @@
+"""The command: on a tiny model in this process, and full-size as a user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from codesign import generate
+from codesign.heads import GoldenHeads
+from ml.errors import SettingError
+from ml.model import ModelConfig
+from tests.codesign.conftest import TINY, tiny_model
+from tests.cosim.test_commands import restore_interrupts
+
+PROMPT = "To be, or not"
+
+
+@pytest.fixture
+def run(monkeypatch, spec, build):
+    """Runs the command on the tiny model."""
+    monkeypatch.setattr(generate, "MODEL", TINY)
+    monkeypatch.setattr(generate, "load_preset", lambda: spec)
+    monkeypatch.setattr(generate, "load_adapted", tiny_model)
+
+    def call(*arguments):
+        words = ("--build", build, "--prompt", PROMPT, *arguments)
+        monkeypatch.setattr(sys, "argv", ["generate", *map(str, words)])
+        return generate.main()
+
+    return call
+
+
+def without_simulators(change):
+    """`SimulatedHeads` made of golden ones; `change` may do what it likes in each call."""
+
+    class Stub(GoldenHeads):
+        def __init__(self, _build, feed, _tell):
+            super().__init__(feed)
+            self.calls = 0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def attend(self, *where):
+            self.calls += 1
+            return change(self.calls, super().attend(*where))
+
+        def measured(self):
+            return {"head_tokens": 1, "cycles_per_token": 1.0, "cycles_between_tokens": None}
+
+    return Stub
+
+
+def read(build, name):
+    return json.loads((build / "generate" / name).read_text())
+
+
+def test_a_text_is_written_and_compared(run, build, spec, capsys):
+    assert run("--tokens", 3, "--seed", 4, "--temperature", 1) == 0
+    result, written = read(build, "result.json"), capsys.readouterr().out
+    assert result["spec_hash"] == spec.hash and result["seed"] == 4
+    assert result["mismatches"] == 0 and result["tokens"] == 3 and result["prompt"] == PROMPT
+    assert result["head_tokens"] == 4 * (result["prompt_tokens"] + 2)
+    assert result["cycles_per_token"] == spec.schedule.latency == result["cycles_between_tokens"]
+    assert [r["tokens_differing"] for r in result["references"]] == [0, 0]
+    assert all(r["codes"] == 4 * 16 * result["head_tokens"] for r in result["references"])
+    assert result["simulator"].startswith("icarus 1") and result["git"]["commit"]
+    assert written.startswith(f"{PROMPT}|{result['text']}\n")
+    made = read(build, "run.json")
+    assert made["text"] == result["text"] and made["asked_for"] == 3
+    assert len(made["ids"]) == result["prompt_tokens"] + 3 and len(made["seconds"]) == 3
+
+
+def test_what_was_written_before_an_interrupt_is_kept(run, build, monkeypatch):
+    def interrupt(calls, out):
+        if calls == 2 * TINY.layers + 1:
+            raise KeyboardInterrupt
+        return out
+
+    monkeypatch.setattr(generate, "SimulatedHeads", without_simulators(interrupt))
+    (build / "generate" / "result.json").unlink(missing_ok=True)
+    with pytest.raises(KeyboardInterrupt):
+        run("--tokens", 5)
+    made = read(build, "run.json")
+    assert made["tokens"] == 2 and made["asked_for"] == 5 and len(made["text"]) >= 2
+    assert not (build / "generate" / "result.json").exists()
+
+
+def test_a_wrong_count_is_reported(run, build, monkeypatch, capsys):
+    def wrong(calls, out):
+        if calls == 2:  # the second layer, all tokens of the prompt
+            out[1, 3, 7] += 1
+        return out
+
+    monkeypatch.setattr(generate, "SimulatedHeads", without_simulators(wrong))
+    assert run("--tokens", 2) == 1
+    out = capsys.readouterr().out
+    place = "token 3, layer 1, head 1, dimension 7 of out"
+    for reference in ("torch, all tokens at once", "numpy, token by token"):
+        assert f"MISMATCH with {reference}: {place}" in out
+    assert read(build, "result.json")["mismatches"] >= 2
+
+
+def test_imperfections_are_shown_beside_the_ideal_text(run, build, monkeypatch, capsys):
+    stub = without_simulators(lambda _, out: out)
+    monkeypatch.setattr(generate, "SimulatedHeads", stub)
+    options = ("--tokens", 6, "--temperature", 1, "--imperfections", "typical")
+    damages = []
+    for device in (0, 1):
+        assert run(*options, "--device", device) == 0
+        result, out = read(build, "result.json"), capsys.readouterr().out
+        damages.append(result["damage"])
+        assert [r["reference"] for r in result["references"]] == ["numpy, token by token"]
+        assert result["spec"] == "tiny-typical" and result["device"] == device
+        assert f"without imperfections: |{damages[-1]['ideal_text']}\n" in out
+        assert f"tokens that imperfections change: {damages[-1]['changed']} of 6" in out
+        assert "without, " in out and " with imperfections (x " in out
+    assert damages[0]["ideal"] == damages[1]["ideal"]
+    assert damages[0]["perplexity"] != damages[1]["perplexity"]
+
+
+@pytest.mark.parametrize(("prompt", "tokens"), [("", 3), ("a " * 30, 1), ("To be", 30)])
+def test_a_text_that_does_not_fit_is_refused(run, prompt, tokens):
+    with pytest.raises(SettingError, match=rf"^prompt of \d+ tokens and {tokens} to add: .* 25 "):
+        run("--prompt", prompt, "--tokens", tokens)
+
+
+@pytest.mark.parametrize("temperature", ["-1", "nan", "inf", "hot"])
+def test_a_temperature_out_of_range_is_refused(run, temperature, capsys):
+    with pytest.raises(SystemExit):
+        run("--temperature", temperature)
+    assert f"{temperature!r}: needs a number from 0 up" in capsys.readouterr().err
+
+
+def command(*arguments):
+    words = [sys.executable, "-m", "codesign.generate", *map(str, arguments)]
+    return subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=restore_interrupts,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+def test_the_shipped_model_fills_its_context_with_what_torch_writes(build):
+    tokens = ModelConfig().context + 1 - generate.PROMPT_TOKENS
+    options = ("--schedule", "pipelined", "--stalls", 20, "--seed", 1, "--temperature", 0.8)
+    process = command("--tokens", tokens, "--build", build, *options)
+    stdout, stderr = process.communicate(timeout=1200)
+    assert process.returncode == 0, stderr
+    result = read(build, "result.json")
+    assert result["mismatches"] == 0 and result["head_tokens"] == 16 * 256
+    assert result["cycles_between_tokens"] >= 21 and result["schedule"] == "pipelined"
+    assert f"You shall be|{result['text']}\n" in stdout
+    assert "head-tokens, " in stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_text_and_ends_all_simulators(build, tmp_path):
+    (tmp_path / "verilog").symlink_to((build / "verilog").resolve())
+    process = command("--build", tmp_path, "--tokens", 200)
+    assert process.stdout is not None
+    while not process.stdout.read(1).endswith("|"):  # then the text begins
+        assert process.poll() is None
+    process.stdout.read(4)
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert stderr.splitlines()[-1] == "interrupted" and "Traceback" not in stderr
+    made = read(tmp_path, "run.json")
+    assert 0 < made["tokens"] < 200 and len(made["text"]) >= 4
+    assert [*tmp_path.glob("icarus/*")] and not [*tmp_path.glob("icarus/*/job-*")]
