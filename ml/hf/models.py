@@ -23,13 +23,14 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from analog_models.errors import ArtefactError
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_spec
 from ml.errors import ModelError
 from ml.hf import attention
+from ml.hf.cache import CodeCache
 from ml.hf.heads import GainCellHeads
 
 SPEC_FILE = "hardware.json"
@@ -75,8 +76,13 @@ class GainCellModel(PreTrainedModel):
         config.spec, config.codes_hash = spec, spec.codes_hash
         config._attn_implementation = attention.NAME
         super().__init__(config)
+        self.register_forward_pre_hook(_give_cache, with_kwargs=True)
         for module in attention_modules(self):
             _attach(module, config)
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        return False  # `generate` then leaves the cache to us
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -158,6 +164,26 @@ def _attach(module: nn.Module, config: Any) -> None:
     if isinstance(old, nn.Linear) and old.bias is None:
         module.o_proj = nn.Linear(old.in_features, old.out_features, dtype=old.weight.dtype)
         module.o_proj.bias.data.zero_()
+
+
+def _give_cache(
+    model: GainCellModel, args: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Before each forward pass: a cache of codes where one is wanted, which has no gradients."""
+    past, use = options.get("past_key_values"), options.get("use_cache")
+    if use is None:
+        use = model.config.use_cache and not torch.is_grad_enabled()
+    if past is not None and not isinstance(past, CodeCache):
+        raise ModelError(
+            f"past_key_values is a {type(past).__name__}: allowed is a CodeCache of ml.hf.cache"
+        )
+    if model.training and (use or past is not None):
+        raise ModelError(
+            "use_cache in training: a cache of codes has no gradients, set it to False"
+        )
+    if use and past is None:
+        past = CodeCache(heads_of(model))
+    return args, options | {"past_key_values": past, "use_cache": use}
 
 
 def _check_type(cls: type[GainCellModel], source: Any, hub: dict[str, Any]) -> None:
