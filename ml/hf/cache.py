@@ -11,17 +11,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-from analog_models.physics import (
-    cell_terms,
-    charge_to_pulse,
-    count_pulses,
-    leakage_factors,
-    leakage_table,
-    row_charge,
-    score_charge,
-    signed_charge_to_pulse,
-)
 from analog_models.spec import HardwareSpec
+from ml.decode import attend_slots
 from ml.hf.heads import GainCellHeads
 
 KEPT_WINDOWS = 2  # a sequence that starts late loses the rest of its first lap: one is not enough
@@ -86,34 +77,23 @@ def step(
     """Output codes of the last token alone: q [B, Hq, 1, D], k and v [B, Hkv, n, D] codes.
 
     Code for code what `exact_attention` gives in float64. n is at least the window, or all tokens
-    of the sequence; starts: [B] index of its first token, modulo the window where that is
-    forgotten, None: 0. Returns [B, Hq, 1, D], float64.
+    of the sequence; starts: [B] index of its first token, or of one in the same slot where that is
+    forgotten; None: 0. Returns [B, Hq, 1, D], float64.
     """
     rows, window, latest = spec.geometry.subtile, spec.geometry.window, k.shape[-2] - 1
-    used = min(window, -(-k.shape[-2] // rows) * rows)
     first = torch.zeros(1, dtype=torch.long) if starts is None else starts
     first = first.to(k.device)[:, None]
+    used = min(window, -(-k.shape[-2] // rows) * rows)
     age = ((latest - first) % window - torch.arange(used, device=k.device)) % window  # [B, slot]
-    index = latest - age
-    seen = (index >= 0) & (index >= first)
-    q = q.double().unflatten(1, (k.shape[1], -1)).squeeze(-2)  # [B, Hkv, g, D]
-    leak = leakage_factors(leakage_table(spec, like=q), age)[:, :, None, None]
-    (constant, k_terms), (_, v_terms) = (_cells(spec, x, index.clamp_min(0)) for x in (k, v))
-    phi = charge_to_pulse(spec, score_charge(q, constant, k_terms, leak))
-    charge = row_charge(spec, phi * seen[:, None, None], constant, v_terms, leak)
-    counts = count_pulses(spec, signed_charge_to_pulse(spec, charge))  # [B, Hkv, sub-tile, g, D]
-    return counts.sum(-3).flatten(1, 2).unsqueeze(-2)
+    token = latest - age
+    k, v = (_by_slot(x, token.clamp_min(0)) for x in (k, v))
+    age = torch.where(token >= first, age, -1)
+    return attend_slots(spec, q.squeeze(-2), k, v, age).unsqueeze(-2)
 
 
-def _cells(spec: HardwareSpec, codes: Tensor, index: Tensor) -> tuple[float, list[Tensor]]:
-    """`cell_terms` of the codes [B, Hkv, n, D] at index [B or 1, slot], from a table by level."""
-    levels = torch.arange(spec.levels.kv, dtype=torch.float64, device=codes.device)
-    constant, by_level = cell_terms(spec, levels)
-    if len(index) == 1:
-        taken = codes.index_select(-2, index[0])
-    else:
-        taken = codes.gather(
-            -2, index[:, None, :, None].expand(*codes.shape[:2], -1, codes.shape[-1])
-        )
-    taken = taken.int()
-    return constant, [table[taken] for table in by_level]
+def _by_slot(codes: Tensor, token: Tensor) -> Tensor:
+    """Codes [B, H, n, D] of the tokens [B or 1, slot] -> [B, H, slot, D]."""
+    if len(token) == 1:
+        return codes.index_select(-2, token[0])
+    batch = torch.arange(len(token), device=codes.device)[:, None]
+    return codes.transpose(1, 2)[batch, token].transpose(1, 2)

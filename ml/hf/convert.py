@@ -85,8 +85,6 @@ def _copy_weights(model: PreTrainedModel, converted: GainCellModel) -> None:
     missing, unexpected = converted.load_state_dict(model.state_dict(), strict=False)
     strange: list[Any] = [n for n in missing if not any(part in n for part in OWN_TENSORS)]
     if strange or unexpected:
-        raise ModelError(
-            f"{type(model).__name__}: tensors {', '.join((strange + unexpected)[:4])} are not those "
-            "of its class"
-        )
+        names = ", ".join((strange + unexpected)[:4])
+        raise ModelError(f"{type(model).__name__}: tensors {names} are not those of its class")
     converted.tie_weights()

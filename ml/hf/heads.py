@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from analog_models.physics import Ops
 from analog_models.spec import HardwareSpec
-from ml.fast_attention import exact_attention, fast_attention
+from ml.exact_attention import exact_attention
+from ml.fast_attention import fast_attention
 from ml.surrogate import SurrogateOps
 
 SIGNALS: tuple[str, ...] = ("q", "k", "v", "out")
@@ -82,12 +83,13 @@ class GainCellHeads(nn.Module):
 
     def counts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Output codes [..., Hq, T, D] for codes of sequences that start with an empty window."""
-        if self.attend is not None:
-            return self.attend(self.spec, q, k, v)
-        if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
-            return fast_attention(self.spec, q, k, v, self.ops)
-        exact = exact_attention(self.spec, q.double(), k.double(), v.double())
-        return exact.to(q.dtype)
+        with torch.autocast(q.device.type, enabled=False):
+            if self.attend is not None:
+                return self.attend(self.spec, q, k, v)
+            if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+                return fast_attention(self.spec, q, k, v, self.ops)
+            exact = exact_attention(self.spec, q.double(), k.double(), v.double())
+            return exact.to(q.dtype)
 
     def decode(self, out: Tensor) -> Tensor:
         """Output codes [..., Hq, T, D] -> the output of the heads."""

