@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.initialization import no_init_weights
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from analog_models.errors import ArtefactError, run_command
@@ -55,9 +56,14 @@ def prepare(folder: Path = FOLDER) -> Path:
     print(f"reading {path} (about a minute, once)", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     where = {"gguf_file": path.name, "local_files_only": True}
-    model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **where)
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config  # the weights are expanded
+    expanded = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **where)
+    del (
+        expanded.config.quantization_config
+    )  # else transformers takes it for quantised, and saves none
+    with no_init_weights():
+        model = type(expanded)(expanded.config)
+    model.load_state_dict(expanded.state_dict())
+    model.tie_weights()
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(path.parent, **where).save_pretrained(folder)
     write_json(folder / SOURCE, {"package": f"{PACKAGE} {VERSION}", "sha256": GGUF_SHA256})
