@@ -7,39 +7,38 @@ linear     it learns the teacher's next-token distribution
 matched    the cubic cell, its signals moved to the linear model's statistics, without a gradient
 cubic      it learns the teacher's distribution again
 
-In the output folder: model/ for from_pretrained, stages/ with a file for each finished stage,
-log.jsonl, tensorboard/, plots, and run.json. Ctrl-C saves, and so does the run every few steps;
-the same command continues, and finished stages are not repeated.
+In the output folder: model/ for from_pretrained, delta.safetensors with what differs from the base
+(ml.hf.delta), stages/ with a file for each finished stage, log.jsonl, tensorboard/, plots, and
+run.json. Ctrl-C saves, and so does the run every few steps; the same command continues, and
+finished stages are not repeated.
 
 On several cores or machines: torchrun --nproc-per-node N -m ml.hf.adapt ... with the same options;
 a batch is then N times as large, and the output folder must be one that all ranks see.
 """
 
 import argparse
-import hashlib
 import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from analog_models.errors import ArtefactError, run_command
+from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import load_preset, load_spec, preset_names
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError
+from ml.hf import smollm2
 from ml.hf.arguments import make_parser, options_of, settings_of
+from ml.hf.delta import save_delta, weights_sha256
+from ml.hf.folders import load_base, load_tokenizer
 from ml.hf.journal import note
 from ml.hf.low_rank import merge_low_rank
+from ml.hf.models import GainCellModel
 from ml.hf.network import mean_loss
 from ml.hf.plots import write_plots
 from ml.hf.stages import run_stages
@@ -51,27 +50,11 @@ from ml.shipped import PACKAGES
 from ml.stages import origin_of
 
 
-def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def base_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The softmax model and its tokenizer, from a folder or from the package of SmolLM2."""
     if name == "smollm2":
-        from ml.hf.smollm2 import load_model, load_tokenizer
-
-        return load_model(), load_tokenizer()
-    if not (Path(name) / "config.json").is_file():
-        raise ArtefactError(f"{name}: no config.json, the folder of a Hugging Face model has one")
-    model = AutoModelForCausalLM.from_pretrained(
-        name, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
-    )
-    return model, AutoTokenizer.from_pretrained(name, local_files_only=True)
-
-
-def digest_of(model: PreTrainedModel) -> str:
-    """SHA-256 over names and values of all weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        return smollm2.load()
+    return load_base(name), load_tokenizer(name)
 
 
 def adaptation(
@@ -80,7 +63,7 @@ def adaptation(
     """The run that the command line describes, and its model's tokenizer."""
     settings, options = settings_of(given, ranks), options_of(given)
     spec = load_preset(given.preset) if given.preset in preset_names() else load_spec(given.preset)
-    teacher, tokenizer = load_base(given.base)
+    teacher, tokenizer = base_model(given.base)
     if ranks.first:
         encode(read(given.text, given.cache), tokenizer, given.cache)
     ranks.wait()
@@ -91,7 +74,7 @@ def adaptation(
         options=options,
         settings=settings,
         folder=given.out,
-        origin=origin_of(digest_of(teacher), spec, mixing=given.mixing),
+        origin=origin_of(weights_sha256(teacher), spec, mixing=given.mixing),
         ranks=ranks,
     )
     return work, tokenizer
@@ -120,15 +103,21 @@ def take_start(work: Adaptation, given: str, wanted: list[str]) -> list[str]:
     return [name for name in wanted if STAGES.index(name) > STAGES.index(stage)]
 
 
-def export(work: Adaptation, stage: str, tokenizer: PreTrainedTokenizerBase) -> Path:
-    """Write the model as `stage` left it, the teacher's own weights in all that was not trained."""
+def export(work: Adaptation, stage: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write the model as `stage` left it, and what of it differs from its base.
+
+    What was not trained is the teacher's, in its own precision.
+    """
     network = new_student(work.teacher, work.spec, stage, work.options)
     load_adapted(network, work.stages.load(stage)[0], work.stages.file(stage))
     merge_low_rank(network)
     folder = work.folder / "model"
     network.model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
+    delta = work.folder / "delta.safetensors"
+    assert isinstance(network.model, GainCellModel)
+    size = save_delta(delta, work.teacher, network.model, adapted_at=stage)
+    print(f"wrote {folder} and {delta} ({size / 1e6:.1f} MB)")
 
 
 def record(work: Adaptation, given: argparse.Namespace, teacher: float) -> dict[str, Any]:
@@ -200,7 +189,7 @@ def main(argv: list[str] | None = None) -> int:
         teacher = teacher_perplexity(work)
         last = run_stages(work, wanted)
         if ranks.first:
-            print(f"wrote {export(work, last, tokenizer)}")
+            export(work, last, tokenizer)
             write_json(work.folder / "run.json", record(work, given, teacher))
             write_plots(work.folder)
     return 0

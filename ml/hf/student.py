@@ -28,17 +28,11 @@ def new_student(
     """The model on the cell that `stage` ends on, heads and updates of the MLP still to be set."""
     model = convert(teacher, spec, "cubic" if stage in ON_CUBIC else "linear", options.mixing)
     for heads in heads_of(model):
-        heads.attend = _attend
+        heads.attend = fast_attention
     network = Network(model.eval(), options.dtype)
     if options.mlp_rank:
         add_low_rank(network, options.mlp_rank, options.seed)
     return network
-
-
-def _attend(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """`fast_attention` in single precision, whatever the precision of the products around it."""
-    with torch.autocast("cpu", enabled=False):
-        return fast_attention(spec, q, k, v)
 
 
 def adapted_tensors(network: Network) -> dict[str, Tensor]:

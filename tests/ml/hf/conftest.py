@@ -17,8 +17,13 @@ from transformers import (
 from analog_models.spec import HardwareSpec
 from ml.hf import convert
 from ml.hf.models import GainCellModel
+from ml.hf.network import Network
+from ml.hf.student import new_student
+from ml.hf.work import Options
+from tests.ml.hf import tiny
 
 VOCABULARY = 50
+EXACT = Options(context=tiny.CONTEXT, precision="float32")
 SIZES = {
     "vocab_size": VOCABULARY,
     "hidden_size": 64,
@@ -85,3 +90,39 @@ def converted(family: PreTrainedModel, hf_spec: HardwareSpec) -> GainCellModel:
 def hf_ids(generator: torch.Generator) -> torch.Tensor:
     """Random texts without the tokens that begin, end and pad, [3, 60]: several windows."""
     return torch.randint(1, VOCABULARY - 1, (3, 60), generator=generator)
+
+
+# What the adaptation is tested with.
+
+
+@pytest.fixture
+def soft() -> Network:
+    return Network(tiny.tiny_model(), torch.float32)
+
+
+@pytest.fixture
+def student(soft) -> Network:
+    """The linear model, its heads still the naive map."""
+    return new_student(soft.model, tiny.tiny_spec(), "linear", EXACT)
+
+
+@pytest.fixture
+def texts() -> torch.Tensor:
+    """Random texts of the context, [4, 32]."""
+    return torch.randint(
+        tiny.VOCABULARY, (4, tiny.CONTEXT), generator=torch.Generator().manual_seed(8)
+    )
+
+
+@pytest.fixture
+def tiny_gpt2() -> Network:
+    config = GPT2Config(
+        vocab_size=tiny.VOCABULARY,
+        n_embd=128,
+        n_layer=2,
+        n_head=2,
+        n_inner=64,
+        n_positions=tiny.CONTEXT,
+    )
+    torch.manual_seed(3)
+    return Network(GPT2LMHeadModel(config).eval(), torch.float32)

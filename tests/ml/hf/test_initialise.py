@@ -22,22 +22,22 @@ from tests.ml.hf.conftest import EXACT
 from tests.ml.hf.tiny import tiny_spec
 
 
-def signals(network, ids) -> list[tuple[torch.Tensor, ...]]:
+def signals(network, texts) -> list[tuple[torch.Tensor, ...]]:
     """q, k, v of every layer."""
     found = []
     modules = [heads_in(attention) for attention in network.attentions]
     note = lambda i, args, kwargs, output: found.append(args)  # noqa: E731
     with torch.no_grad(), hooked(modules, note, before=True):
-        network.hidden(ids)
+        network.hidden(texts)
     return found
 
 
 @pytest.mark.parametrize("mixing", [True, False])
-def test_signals_get_their_ranges_and_scores_their_threshold(soft, ids, mixing):
+def test_signals_get_their_ranges_and_scores_their_threshold(soft, texts, mixing):
     student = new_student(soft.model, tiny_spec(), "linear", replace(EXACT, mixing=mixing))
     student.model.requires_grad_(False)
-    initialise(student, soft, ids, Mapping(0.25, 0.225, positive_share=0.2, own_stream=True))
-    for attention, (q, k, v) in zip(student.attentions, signals(student, ids), strict=True):
+    initialise(student, soft, texts, Mapping(0.25, 0.225, positive_share=0.2, own_stream=True))
+    for attention, (q, k, v) in zip(student.attentions, signals(student, texts), strict=True):
         heads = heads_in(attention)
         assert heads.analog("q", q).std() == pytest.approx(0.25, rel=0.1)
         assert heads.analog("k", k).std() == pytest.approx(0.225, rel=0.1)
@@ -50,11 +50,11 @@ def test_signals_get_their_ranges_and_scores_their_threshold(soft, ids, mixing):
 
 
 @pytest.mark.parametrize("own_stream", [True, False])
-def test_errors_of_the_fit_are_those_of_the_attention(soft, student, ids, own_stream):
+def test_errors_of_the_fit_are_those_of_the_attention(soft, student, texts, own_stream):
     """Of every layer where statistics come from the teacher's inputs, of the first in any case."""
-    naive = layer_errors(soft, student, ids)["attention"]
-    errors = initialise(student, soft, ids, Mapping(own_stream=own_stream))
-    mapped = layer_errors(soft, student, ids)["attention"]
+    naive = layer_errors(soft, student, texts)["attention"]
+    errors = initialise(student, soft, texts, Mapping(own_stream=own_stream))
+    mapped = layer_errors(soft, student, texts)["attention"]
     assert errors[0] == pytest.approx(mapped[0], rel=0.2) and mapped[0] < 0.8 * naive[0]
     assert (errors[1] == pytest.approx(mapped[1], rel=0.2)) != own_stream
     assert errors[1] < 0.9
@@ -71,23 +71,23 @@ def test_ridge_regression_finds_a_linear_map_and_its_offset():
     assert shrunk.norm() < 0.5 * weight.norm()
 
 
-def test_a_fit_can_keep_what_is_there_already(soft, student, ids):
+def test_a_fit_can_keep_what_is_there_already(soft, student, texts):
     """With all the ridge in the world nothing moves; with none the error falls."""
-    initialise(student, soft, ids, Mapping())
-    targets = attention_outputs(soft, ids)
+    initialise(student, soft, texts, Mapping())
+    targets = attention_outputs(soft, texts)
     projections = [output_projection(attention) for attention in student.attentions]
     before = [p.get_parameter("weight").clone() for p in projections]
-    kept = fit_outputs(student, targets, lambda: student.hidden(ids), 1e9)
+    kept = fit_outputs(student, targets, lambda: student.hidden(texts), 1e9)
     for projection, weight in zip(projections, before, strict=True):
         torch.testing.assert_close(projection.get_parameter("weight"), weight)
-    fitted = fit_outputs(student, targets, lambda: student.hidden(ids), 1e-6)
+    fitted = fit_outputs(student, targets, lambda: student.hidden(texts), 1e-6)
     assert sum(fitted) < sum(kept)
 
 
-def test_gpt2_is_mapped_by_the_same_code(gpt2, ids):
-    student = new_student(gpt2.model, tiny_spec(), "linear", EXACT)
+def test_gpt2_is_mapped_by_the_same_code(tiny_gpt2, texts):
+    student = new_student(tiny_gpt2.model, tiny_spec(), "linear", EXACT)
     before = output_projection(student.attentions[0]).get_parameter("weight").clone()
-    errors = initialise(student, gpt2, ids, Mapping())
-    mapped = layer_errors(gpt2, student, ids)
+    errors = initialise(student, tiny_gpt2, texts, Mapping())
+    mapped = layer_errors(tiny_gpt2, student, texts)
     assert errors[0] == pytest.approx(mapped["attention"][0], rel=0.2)
     assert not torch.equal(output_projection(student.attentions[0]).get_parameter("weight"), before)
