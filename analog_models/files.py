@@ -3,23 +3,32 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from analog_models.errors import ArtefactError
 
-__all__ = ["read_json", "sha256", "write_bytes", "write_json", "write_text"]
+__all__ = ["read_json", "replacing", "sha256", "write_bytes", "write_json", "write_text"]
 
 
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Write beside `path` and rename, so that an interrupted run leaves no half file."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to, renamed at the end: an interruption leaves no half file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(content)
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
     return path
 
 

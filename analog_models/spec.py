@@ -37,6 +37,7 @@ __all__ = [
     "load_spec",
     "overlaid",
     "overlay_names",
+    "parse_spec",
     "preset_names",
 ]
 
@@ -259,12 +260,12 @@ def load_preset(name: str = DEFAULT_PRESET) -> HardwareSpec:
     """Load a shipped preset. Raises `SpecError` if there is none of that name."""
     if name not in preset_names():
         raise SpecError(f"no preset {name!r}: there are {', '.join(preset_names())}")
-    return _parse(_shipped("presets", name), f"preset {name!r}")
+    return parse_spec(_shipped("presets", name), f"preset {name!r}")
 
 
 def load_spec(path: str | Path) -> HardwareSpec:
     """Load a specification from a JSON file in the form of the presets. Raises `SpecError`."""
-    return _parse(_text(path), str(path))
+    return parse_spec(_text(path), str(path))
 
 
 def _text(path: str | Path) -> str:
@@ -308,7 +309,8 @@ def _merged(tree: Any, changes: Any) -> Any:
     return tree | {key: _merged(tree.get(key), value) for key, value in changes.items()}
 
 
-def _parse(text: str, where: str) -> HardwareSpec:
+def parse_spec(text: str, where: str) -> HardwareSpec:
+    """A specification from JSON in the form of the presets. Raises `SpecError`, naming `where`."""
     values, sources = _read(text, where)
     spec = _validated(values, where)
     spec._sources.update(sources)

@@ -11,26 +11,21 @@ continues.
 """
 
 import argparse
-import hashlib
-import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve a shared machine
-
 import torch
 from torch import Tensor
 
-from analog_models.errors import ArtefactError, run_command
+from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import corpus
-from ml.checkpoint import load_tensors, load_weights, save_tensors
+from ml.checkpoint import load_weights, save_tensors
 from ml.hardware_attention import fold, on_hardware
 from ml.initialise import initialise
 from ml.losses import distillation_loss, layer_wise_loss
@@ -38,6 +33,7 @@ from ml.matching import match, measure
 from ml.model import LanguageModel
 from ml.perplexity import mean_loss, texts_of
 from ml.shipped import ADAPTED, PACKAGES, TEACHER, load_teacher
+from ml.stages import StageFolder, origin_of
 from ml.surrogate import SurrogateOps
 from ml.train import load_tokens
 from ml.training import Run, Settings, fit, sample_batch, write_log
@@ -64,15 +60,10 @@ class Adaptation:
         config = self.teacher.config
         return LanguageModel(config, on_hardware(spec, SurrogateOps(), scaled=True))
 
-    def origin(self) -> str:
-        """Digest of the teacher and of all that the physics of `spec` depends on."""
-        values = self.spec.model_dump(mode="json", exclude={"name", "timing", "schedules"})
-        text = json.dumps([self.teacher_sha256, values])
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def stage_file(self, name: str) -> Path:
-        """Where the finished stage `name` lies."""
-        return self.folder / f"{name}.safetensors"
+    @property
+    def stages(self) -> StageFolder:
+        """The finished stages of this teacher on this hardware."""
+        return StageFolder(self.folder, origin_of(self.teacher_sha256, self.spec))
 
     def calibration(self, count: int) -> Tensor:
         """Texts [count, T] of the training split, for statistics."""
@@ -84,20 +75,9 @@ def load_stage(work: Adaptation, name: str, spec: HardwareSpec) -> LanguageModel
 
     Raises ArtefactError, also when the stage is of another teacher or other hardware.
     """
-    model, path = work.student(spec), work.stage_file(name)
-    tensors, about = load_tensors(path)
-    if about.get("origin") != work.origin():
-        raise ArtefactError(
-            f"{path}: of another teacher or hardware; remove {work.folder} or choose another folder"
-        )
-    load_weights(model, tensors, path)
+    model, path = work.student(spec), work.stages.file(name)
+    load_weights(model, work.stages.load(name)[0], path)
     return model
-
-
-def save_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
-    """Write the finished stage `name`."""
-    about = {"kind": "stage", "stage": name, "origin": work.origin()}
-    save_tensors(work.stage_file(name), model.state_dict(), about)
 
 
 def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
@@ -106,7 +86,7 @@ def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
     layer_wise = name == "layerwise"
     for parameter_name, parameter in model.named_parameters():
         parameter.requires_grad_(not layer_wise or ".attention." in parameter_name)
-    run = Run(model, settings, work.folder / f"{name}.state.safetensors")
+    run = Run(model, settings, work.stages.state_file(name))
     if run.resume():
         print(f"{name}: continue at step {run.progress.step} of {settings.steps}", flush=True)
     texts = texts_of(work.tokens["validation"], context, VALIDATION_TEXTS)
@@ -117,11 +97,14 @@ def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
         return distillation_loss(model, work.teacher, ids)
 
     def report(record: dict[str, Any]) -> None:
+        if "validation_loss" not in record:
+            return
         seen = record["step"] * settings.batch * context
-        rate = seen / max(run.progress.seconds, 1e-9)
+        rate = seen / max(record["seconds"], 1e-9)
         write_log(work.folder / "log.jsonl", record | {"stage": name, "tokens": seen})
         print(
-            f"{name:10} step {record['step']:5d}/{settings.steps}  loss {record['train_loss']:.4f}"
+            f"{name:10} step {record['step']:5d}/{settings.steps}"
+            f"  loss {record.get('train_loss', math.nan):.4f}"
             f"  validation perplexity {math.exp(record['validation_loss']):8.2f}"
             f"  {rate:6.0f} tokens/s",
             flush=True,
@@ -134,8 +117,6 @@ def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
         lambda: mean_loss(model, texts),
         report,
     )
-    save_stage(work, name, model)
-    run.state_file.unlink()
 
 
 def stage_init(work: Adaptation) -> LanguageModel:
@@ -157,7 +138,7 @@ def stage_matched(work: Adaptation) -> LanguageModel:
 
 def adapt(work: Adaptation) -> LanguageModel:
     """Run all stages that are not finished; the adapted model, scalers not folded."""
-    linear = work.spec.linearised()
+    linear, start = work.spec.linearised(), None
     makers: dict[str, Callable[[], LanguageModel]] = {
         "init": lambda: stage_init(work),
         "layerwise": lambda: load_stage(work, "init", linear),
@@ -166,12 +147,14 @@ def adapt(work: Adaptation) -> LanguageModel:
         "cubic": lambda: load_stage(work, "matched", work.spec),
     }
     for name, make in makers.items():
-        if work.stage_file(name).exists():
-            continue
-        if name in TRAINED_STAGES:
-            train_stage(work, name, make())
+        if work.stages.finished(name):
+            work.stages.check_start(name, start)
         else:
-            save_stage(work, name, make())
+            model = make()
+            if name in TRAINED_STAGES:
+                train_stage(work, name, model)
+            work.stages.save(name, model.state_dict(), start)
+        start = name
     return load_stage(work, "cubic", work.spec)
 
 

@@ -6,17 +6,18 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialise
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from analog_models.errors import ArtefactError
-from analog_models.files import write_bytes
+from analog_models.files import replacing
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """Write `tensors` with `about` (anything JSON can hold) in the header, atomically."""
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, serialise(contiguous, {"about": json.dumps(about)}))
+    with replacing(path) as partial:
+        save_file(contiguous, partial, {"about": json.dumps(about)})
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -3,6 +3,10 @@
 from analog_models.errors import GaincellError
 
 
+class ModelError(GaincellError):
+    """A language model that the hardware cannot run, or not like this."""
+
+
 class CorpusError(GaincellError):
     """A text source or the tokenizer cannot be had, or is not what it was."""
 

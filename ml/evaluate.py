@@ -5,12 +5,9 @@ in double precision. Intermediate stages are read from build/adapt, where ml.ada
 """
 
 import argparse
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve a shared machine
 
 import torch
 from torch import Tensor

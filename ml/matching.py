@@ -5,12 +5,14 @@ what the linear model showed on the same batch (Leroux et al. 2025, Methods). Th
 algorithm has one pair per head; here each channel has its own, which folds just as well.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from analog_models.physics import cell_terms
+from analog_models.spec import HardwareSpec
 from ml.hardware_attention import SIGNALS, Codes, GainCellAttention, attention_layers
 from ml.model import LanguageModel, blocks
 
@@ -22,19 +24,62 @@ SMALLEST_STD = 1e-3
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and standard deviation of the signals of each layer: lists of [4, H, D].
-
-    q and the output are measured after their scaler; k and v as the charge of the cell they are
-    written to, the quantity that differs between two cells. All in units of full scale.
-    """
+    """Mean and standard deviation of groups of signals, any shapes, in units of full scale."""
 
     mean: list[Tensor]
     std: list[Tensor]
 
+    def error(self, other: "Statistics") -> float:
+        """Largest difference in a mean or a standard deviation."""
+        pairs = zip(self.mean + self.std, other.mean + other.std, strict=True)
+        return max(float((a - b).abs().max()) for a, b in pairs)
+
+
+def follow(
+    measure: Callable[[], Statistics],
+    move: Callable[[int, Tensor, Tensor], None],
+    target: Statistics,
+    channelwise: bool = True,
+) -> list[float]:
+    """Move scalers until `measure()` gives `target`; the largest error after each step.
+
+    `move(i, factor, shift)` changes group i by a factor of its scales and a shift of its offsets.
+    The step falls from 1 to 0.1 over 50 steps; it ends when every error is below 1e-4, or after
+    100 steps. `channelwise` limits a step to a factor of two: one channel has few values.
+    """
+    errors = []
+    for step in range(MAX_STEPS):
+        now = measure()
+        errors.append(now.error(target))
+        if errors[-1] < TOLERANCE:
+            break
+        alpha = FIRST_STEP + (LAST_STEP - FIRST_STEP) * min(1.0, step / FALLING_STEPS)
+        for i, (std, wanted) in enumerate(zip(now.std, target.std, strict=True)):
+            moves = std > SMALLEST_STD  # a silent channel cannot be scaled into speaking
+            ratio = torch.where(moves, wanted / std, 1.0)
+            factor = 1.0 + alpha * (ratio - 1.0)
+            if channelwise:
+                factor = ratio.clamp(0.5, 2.0) ** alpha
+            move(i, factor, alpha * (target.mean[i] - now.mean[i]))
+    return errors
+
+
+def cell_charge(spec: HardwareSpec, signal: Tensor) -> Tensor:
+    """Charge of the cells that `signal`, in units of full scale, is written to.
+
+    In units of what the linear cell gives at full scale: what differs between two cells.
+    """
+    full = spec.levels.kv_max
+    constant, terms = cell_terms(spec, (full * signal).clamp(0, full))
+    return (constant + sum(terms)) / (spec.cell.linear_gain * spec.cell.v_supply_v)
+
 
 @torch.no_grad()
 def measure(model: LanguageModel, ids: Tensor) -> Statistics:
-    """Statistics of a scaled hardware model over texts `ids` [B, T]."""
+    """Statistics of a scaled hardware model over texts `ids` [B, T], [4, H, D] for each layer.
+
+    q and the output are measured after their scaler; k and v as the charge of their cells.
+    """
     means, stds = [], []
     x = model.hidden(ids)
     for block, layer in zip(blocks(model), attention_layers(model), strict=True):
@@ -51,39 +96,25 @@ def measure(model: LanguageModel, ids: Tensor) -> Statistics:
 def _layer_signals(layer: GainCellAttention, x: Tensor, codes: Codes) -> dict[str, Tensor]:
     """The four matched signals of one layer with input x and `codes`, [B, H, T, D] each."""
     assert layer.scalers is not None
-    full, spec = layer.full_scale(), layer.spec
-    signals = layer.signals(x)
-    charge_of_full_scale = spec.cell.linear_gain * spec.cell.v_supply_v
-    charges = {}
-    for name in ("k", "v"):
-        constant, terms = cell_terms(spec, signals[name].clamp(0, full[name]))
-        charges[name] = (constant + sum(terms)) / charge_of_full_scale
+    full = layer.full_scale()
+    signals = {name: signal / full[name] for name, signal in layer.signals(x).items()}
+    charges = {name: cell_charge(layer.spec, signals[name]) for name in ("k", "v")}
     out = layer.scalers.apply_to("out", codes.out / full["out"])
-    return {"q": signals["q"] / full["q"], **charges, "out": out}
+    return {"q": signals["q"], **charges, "out": out}
 
 
 @torch.no_grad()
 def match(model: LanguageModel, target: Statistics, ids: Tensor) -> list[float]:
     """Move the scalers of `model` to `target`; the largest error after each step.
 
-    The step falls from 1 to 0.1 over 50 steps; it ends when every error is below 1e-4, or after
-    100 steps. `ids` [B, T]: the texts on which `target` was measured.
+    `ids` [B, T]: the texts on which `target` was measured.
     """
-    errors = []
-    for step in range(MAX_STEPS):
-        now = measure(model, ids)
-        error = max(
-            float((a - b).abs().max())
-            for a, b in zip(now.mean + now.std, target.mean + target.std, strict=True)
-        )
-        errors.append(error)
-        if error < TOLERANCE:
-            break
-        alpha = FIRST_STEP + (LAST_STEP - FIRST_STEP) * min(1.0, step / FALLING_STEPS)
-        for i, layer in enumerate(attention_layers(model)):
-            assert layer.scalers is not None
-            moves = now.std[i] > SMALLEST_STD  # a silent channel cannot be scaled into speaking
-            ratio = torch.where(moves, target.std[i] / now.std[i], 1.0)
-            layer.scalers.scale.mul_(ratio.clamp(0.5, 2.0) ** alpha)
-            layer.scalers.offset.add_(alpha * (target.mean[i] - now.mean[i]))
-    return errors
+    scalers = [layer.scalers for layer in attention_layers(model)]
+
+    def move(i: int, factor: Tensor, shift: Tensor) -> None:
+        own = scalers[i]
+        assert own is not None
+        own.scale.mul_(factor)
+        own.offset.add_(shift)
+
+    return follow(lambda: measure(model, ids), move, target)

@@ -4,12 +4,10 @@ Progress is saved in build/teacher; Ctrl-C saves too, and the same command conti
 """
 
 import argparse
-import os
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve a shared machine
 
 import numpy as np
 import torch
@@ -49,12 +47,15 @@ def train(model: LanguageModel, tokens: dict[str, Tensor], settings: Settings, f
         return next_token_loss(logits.float(), ids[:, 1:])
 
     def report(record: dict[str, Any]) -> None:
+        if "validation_loss" not in record:
+            return
         seen = record["step"] * settings.batch * context
-        rate = seen / max(run.progress.seconds, 1e-9)
+        rate = seen / max(record["seconds"], 1e-9)
         write_log(folder / "log.jsonl", record | {"tokens": seen})
         print(
             f"step {record['step']:6d}/{settings.steps}  tokens {seen / 1e6:6.2f} M"
-            f"  train {record['train_loss']:.4f}  validation {record['validation_loss']:.4f}"
+            f"  train {record.get('train_loss', math.nan):.4f}"
+            f"  validation {record['validation_loss']:.4f}"
             f"  {rate:7.0f} tokens/s",
             flush=True,
         )

@@ -6,6 +6,7 @@ had not been. The whole state is one safetensors file, written atomically.
 """
 
 import json
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -19,8 +20,8 @@ from torch import Tensor, nn
 from analog_models.errors import ArtefactError
 from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import SettingError, TrainingError
-
-SCALER_RATE_FACTOR = 4.0  # scalers learn faster than weights: few, and far from their place
+from ml.optimisers import Optimisers
+from ml.parallel import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,20 @@ class Settings:
     warmup_steps: int = 100
     decay_fraction: float = 0.3  # of the steps, at the end
     weight_decay: float = 0.1
+    scaler_factor: float = 4.0  # learning rate of scalers and offsets, in that of weights
+    mixing_factor: float = 1.0  # learning rate of mixing matrices, likewise
+    muon_rate: float | None = None  # learning rate of Muon for matrices; None: AdamW for all
+    clip_norm: float | None = 1.0  # largest norm of the gradient; None: any
     seed: int = 1
     validate_every: int = 250  # steps
     save_every: int = 250  # steps
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "learning_rate", "validate_every", "save_every"):
-            if not getattr(self, name) > 0:
-                raise SettingError(f"{name} is {getattr(self, name)}, must be above 0")
+        positive = ("steps", "batch", "learning_rate", "scaler_factor", "mixing_factor")
+        for name in (*positive, "muon_rate", "clip_norm", "validate_every", "save_every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingError(f"{name} is {value}, must be above 0")
         if not 0 < self.decay_fraction <= 1:
             raise SettingError(f"decay_fraction is {self.decay_fraction}, must be in (0, 1]")
 
@@ -68,37 +75,62 @@ def sample_batch(tokens: Tensor, context: int, settings: Settings, step: int) ->
     return tokens[starts + torch.arange(context + 1)].long()
 
 
-def make_optimiser(module: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW: matrices decay, vectors do not, scalers learn faster by SCALER_RATE_FACTOR."""
-    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-    scalers = [p for n, p in named if "scaler" in n]
-    matrices = [p for n, p in named if "scaler" not in n and p.dim() >= 2]
-    vectors = [p for n, p in named if "scaler" not in n and p.dim() < 2]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay, "factor": 1.0},
-        {"params": vectors, "weight_decay": 0.0, "factor": 1.0},
-        {"params": scalers, "weight_decay": 0.0, "factor": SCALER_RATE_FACTOR},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.95), fused=True)
-
-
 class Run:
-    """A module, its optimiser and its progress: what one state file holds."""
+    """The trained parameters of a module, their optimiser and progress: one state file.
 
-    def __init__(self, module: nn.Module, settings: Settings, state_file: Path) -> None:
+    `identity`: whatever JSON can hold that must be the same when the run goes on, as settings must.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        settings: Settings,
+        state_file: Path,
+        identity: dict[str, Any] | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.module, self.settings, self.state_file = module, settings, state_file
-        self.optimiser = make_optimiser(module, settings)
+        self.identity, self.ranks = identity or {}, ranks
+        self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        muon = settings.muon_rate
+        self.optimisers = Optimisers(
+            module,
+            ranks,
+            scaler_factor=settings.scaler_factor,
+            mixing_factor=settings.mixing_factor,
+            muon_factor=None if muon is None else muon / settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
         self.progress = Progress()
-        self.best = {n: t.detach().clone() for n, t in module.state_dict().items()}
+        self.best: dict[str, Tensor] = {}
+        self.keep()
+
+    def keep(self) -> None:
+        """Note the present parameters as the best ones."""
+        self.best = {name: p.detach().clone() for name, p in self.parameters.items()}
+
+    @torch.no_grad()
+    def take(self, tensors: dict[str, Tensor]) -> None:
+        """Set the parameters to `tensors`. Raises ArtefactError for those of another model."""
+        if {n: t.shape for n, t in tensors.items()} != {
+            n: p.shape for n, p in self.parameters.items()
+        }:
+            raise ArtefactError(f"{self.state_file}: holds another model; remove it")
+        for name, parameter in self.parameters.items():
+            parameter.copy_(tensors[name])
 
     def save(self) -> None:
-        """Write the whole state to the state file."""
-        tensors = {f"model.{n}": t for n, t in self.module.state_dict().items()}
+        """Write the whole state to the state file; every rank has to call this."""
+        state = self.optimisers.state()
+        if not self.ranks.first:
+            return
+        tensors = {f"model.{n}": p for n, p in self.parameters.items()}
         tensors |= {f"best.{n}": t for n, t in self.best.items()}
-        for name, parameter in self.module.named_parameters():
-            for key, value in self.optimiser.state.get(parameter, {}).items():
-                tensors[f"{key}.{name}"] = value
-        about = {"progress": asdict(self.progress), "settings": asdict(self.settings)}
+        for name, parameter in self.parameters.items():
+            values = state.get(parameter, {})
+            tensors |= {f"{key}.{name}": value for key, value in values.items()}
+        settings = asdict(self.settings) | self.identity
+        about = {"progress": asdict(self.progress), "settings": settings}
         save_tensors(self.state_file, tensors, about)
 
     def resume(self) -> bool:
@@ -112,22 +144,20 @@ class Run:
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
             parts.setdefault(kind, {})[rest] = tensor
-        try:
-            self.module.load_state_dict(parts["model"])
-        except (KeyError, RuntimeError) as error:
-            raise ArtefactError(f"{self.state_file}: holds another model") from error
-        self.best = parts["best"]
-        for name, parameter in self.module.named_parameters():
-            kinds = ("step", "exp_avg", "exp_avg_sq")
-            state = {kind: parts[kind][name] for kind in kinds if name in parts.get(kind, {})}
-            if state:
-                self.optimiser.state[parameter] = state
+        self.take(parts.pop("model", {}))
+        self.best = parts.pop("best")
+        self.optimisers.load(
+            {
+                parameter: {kind: named[name] for kind, named in parts.items() if name in named}
+                for name, parameter in self.parameters.items()
+            }
+        )
         return True
 
     def _check(self, about: dict[str, Any]) -> None:
         """Refuse to continue with other settings; more or fewer steps are no difference."""
         old = about.get("settings", {})
-        for name, value in asdict(self.settings).items():
+        for name, value in (asdict(self.settings) | self.identity).items():
             if name not in ("steps", "validate_every", "save_every") and old.get(name) != value:
                 raise SettingError(
                     f"{name} is {value}, but {self.state_file} was begun with {old.get(name)}; "
@@ -159,50 +189,66 @@ def fit(
 ) -> None:
     """Train `run` to its last step; afterwards its module holds the best weights.
 
-    `loss_of(ids, step)` is the loss of a batch, `sample(step)` the batch, `validate()` the
-    loss that decides which weights are best, `report` gets a record at each validation. Raises
-    KeyboardInterrupt after Ctrl-C, with the state saved, and TrainingError on a loss that is
-    not finite.
+    `loss_of(ids, step)` is the loss of a batch, detached where it has added the gradients itself;
+    `sample(step)` is the batch of this rank; `validate()`, the same on all ranks, decides which
+    weights are best. `report` gets a record of every step, with `validation_loss` where that was
+    measured. Raises KeyboardInterrupt after Ctrl-C, with the state saved, and TrainingError on a
+    loss that is not finite.
     """
-    settings, progress, parameters = run.settings, run.progress, list(run.module.parameters())
+    settings, progress, ranks = run.settings, run.progress, run.ranks
+    run.module.zero_grad()
     with _Interrupt() as interrupt:
         if progress.step == 0:
-            _validate(run, validate, float("nan"), report)
+            report({"step": 0, "seconds": 0.0, "validation_loss": _validate(run, validate)})
         while progress.step < settings.steps:
             started = time.monotonic()
-            for group in run.optimiser.param_groups:
-                group["lr"] = settings.rate(progress.step) * group["factor"]
-            run.optimiser.zero_grad(set_to_none=True)
-            loss = loss_of(sample(progress.step), progress.step)
-            if not bool(torch.isfinite(loss)):
-                raise TrainingError(f"step {progress.step}: the loss is not finite")
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            run.optimiser.step()
-            progress.step += 1
+            loss = _backward(run, loss_of(sample(progress.step), progress.step))
+            seen = torch.stack((loss, torch.tensor(float(interrupt.raised))))
+            ranks.average([seen])
+            _descend(run, float(seen[0]))
+            record: dict[str, Any] = {"step": progress.step, "train_loss": float(seen[0])}
             last = progress.step == settings.steps
             if last or progress.step % settings.validate_every == 0:
-                _validate(run, validate, float(loss.detach()), report)
+                record["validation_loss"] = _validate(run, validate)
             progress.seconds += time.monotonic() - started
-            if last or interrupt.raised or progress.step % settings.save_every == 0:
+            report(record | {"seconds": progress.seconds})
+            stopped = bool(seen[1] > 0)
+            if last or stopped or progress.step % settings.save_every == 0:
                 run.save()
-            if interrupt.raised:
+            if stopped:
                 raise KeyboardInterrupt
-    run.module.load_state_dict(run.best)
+        if interrupt.raised:  # during the last step, when the ranks had agreed to go on
+            raise KeyboardInterrupt
+    run.take(run.best)
 
 
-def _validate(
-    run: Run,
-    validate: Callable[[], float],
-    train_loss: float,
-    report: Callable[[dict[str, Any]], None],
-) -> None:
-    """Measure, keep the weights when they are the best so far, and report."""
+def _backward(run: Run, loss: Tensor) -> Tensor:
+    """Add the gradients of a loss that has not done so itself; the loss, detached."""
+    if loss.requires_grad:
+        loss.backward()
+    return loss.detach().float()
+
+
+def _descend(run: Run, loss: float) -> None:
+    """One step of the optimiser with the mean gradient of all ranks, then no gradients are left."""
+    settings, progress = run.settings, run.progress
+    if not math.isfinite(loss):
+        raise TrainingError(f"step {progress.step}: the loss is not finite")
+    run.ranks.average([p.grad for p in run.parameters.values() if p.grad is not None])
+    if settings.clip_norm is not None:
+        nn.utils.clip_grad_norm_(list(run.parameters.values()), settings.clip_norm)
+    run.optimisers.step(settings.rate(progress.step))
+    run.module.zero_grad()
+    progress.step += 1
+
+
+def _validate(run: Run, validate: Callable[[], float]) -> float:
+    """Measure, and keep the weights when they are the best so far."""
     loss = validate()
     if loss < run.progress.best_loss:
         run.progress.best_loss, run.progress.best_step = loss, run.progress.step
-        run.best = {n: t.detach().clone() for n, t in run.module.state_dict().items()}
-    report({"step": run.progress.step, "train_loss": train_loss, "validation_loss": loss})
+        run.keep()
+    return loss
 
 
 def write_log(path: Path, record: dict[str, Any]) -> None:

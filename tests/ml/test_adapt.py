@@ -98,15 +98,13 @@ def test_stages_of_another_teacher_or_hardware_are_refused(work, what):
     other = replace(work, teacher_sha256="1" * 64)
     if what == "hardware":
         other = replace(work, spec=work.spec.replace(converter__a_sat=30.0))
-    with pytest.raises(
-        ArtefactError, match=r"cubic\.safetensors: of another teacher or hardware; "
-    ):
+    with pytest.raises(ArtefactError, match=r"init\.safetensors: of another teacher or hardware; "):
         adapt(other)
 
 
 def test_a_damaged_stage_is_named(work):
     adapt(work)
-    path = work.stage_file("cubic")
+    path = work.stages.file("cubic")
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(ArtefactError, match=r"cubic\.safetensors: damaged or truncated"):
         adapt(work)

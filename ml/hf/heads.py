@@ -1,0 +1,100 @@
+"""The gain-cell heads of one layer of a pretrained model, with what stands around the arrays.
+
+Per head, from row vectors q, k, v as the model computes them (q and k after rotary positions):
+code = round(full scale * (x @ mix + offset)), limited to the range, and
+output = count / full count * scale + offset. The mix is a matrix [D, D] for queries and keys, which
+costs the digital side D multiplications per channel and token, or one scale per channel; values
+and outputs have one scale per channel, which folds into the projections around it.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from analog_models.physics import Ops
+from analog_models.spec import HardwareSpec
+from ml.exact_attention import exact_attention
+from ml.fast_attention import fast_attention
+from ml.surrogate import SurrogateOps
+
+SIGNALS: tuple[str, ...] = ("q", "k", "v", "out")
+
+
+class GainCellHeads(nn.Module):
+    """Query heads [Hq] that share key and value heads [Hkv] on the hardware of `spec`.
+
+    Starts as the naive map: q as it is, k and v around the middle of their range. `mixing` gives
+    queries and keys a matrix per head instead of a scale per channel. `attend` computes output
+    codes from codes, `attend(spec, q, k, v)`; without one it is `fast_attention` where gradients
+    flow and `exact_attention` in double precision elsewhere.
+    """
+
+    def __init__(
+        self,
+        spec: HardwareSpec,
+        query_heads: int,
+        kv_heads: int,
+        mixing: bool = True,
+        ops: Ops | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec, self.mixing = spec, mixing
+        self.query_heads, self.kv_heads = query_heads, kv_heads
+        self.ops: Ops = ops or SurrogateOps()
+        self.attend: Callable[[HardwareSpec, Tensor, Tensor, Tensor], Tensor] | None = None
+        dim = spec.geometry.head_dim
+        shapes = {"q": query_heads, "k": kv_heads, "v": kv_heads, "out": query_heads}
+        middles = {"q": 0.0, "k": 0.5, "v": 0.5, "out": 0.0}
+        for name, heads in shapes.items():
+            if mixing and name in ("q", "k"):
+                self.register_parameter(
+                    f"mix_{name}", nn.Parameter(torch.eye(dim).repeat(heads, 1, 1))
+                )
+            else:
+                self.register_parameter(f"scaler_{name}", nn.Parameter(torch.ones(heads, dim)))
+            offset = torch.full((heads, dim), middles[name])
+            self.register_parameter(f"offset_{name}", nn.Parameter(offset))
+
+    def full_scale(self, name: str) -> int:
+        """Largest code of q, k or v; largest count of a sub-tile for the output."""
+        levels = self.spec.levels
+        return {"q": levels.q_max, "k": levels.kv_max, "v": levels.kv_max, "out": levels.count_max}[
+            name
+        ]
+
+    def analog(self, name: str, x: Tensor) -> Tensor:
+        """Signal `name` [..., H, T, D] before rounding, in units of its full scale."""
+        offset = self.get_parameter(f"offset_{name}")[:, None].to(x.dtype)
+        if self.mixing and name in ("q", "k"):
+            return x @ self.get_parameter(f"mix_{name}").to(x.dtype) + offset
+        return x * self.get_parameter(f"scaler_{name}")[:, None].to(x.dtype) + offset
+
+    def encode(self, name: str, x: Tensor) -> Tensor:
+        """Codes of signal `name` [..., H, T, D], whole numbers in at least single precision."""
+        full = self.full_scale(name)
+        with torch.autocast(x.device.type, enabled=False):  # a code is not a matter of speed
+            exact = x if x.dtype == torch.float64 else x.float()
+            return self.ops.clip(self.ops.quantise(full * self.analog(name, exact)), 0, full)
+
+    def codes(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes of q [..., Hq, T, D], k and v [..., Hkv, T, D]."""
+        return self.encode("q", q), self.encode("k", k), self.encode("v", v)
+
+    def counts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Output codes [..., Hq, T, D] for codes of sequences that start with an empty window."""
+        with torch.autocast(q.device.type, enabled=False):
+            if self.attend is not None:
+                return self.attend(self.spec, q, k, v)
+            if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+                return fast_attention(self.spec, q, k, v, self.ops)
+            exact = exact_attention(self.spec, q.double(), k.double(), v.double())
+            return exact.to(q.dtype)
+
+    def decode(self, out: Tensor) -> Tensor:
+        """Output codes [..., Hq, T, D] -> the output of the heads."""
+        return self.analog("out", out / self.full_scale("out"))
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Queries [..., Hq, T, D], keys and values [..., Hkv, T, D] -> [..., Hq, T, D]."""
+        return self.decode(self.counts(*self.codes(q, k, v))).to(q.dtype)

@@ -1,0 +1,74 @@
+"""The text that a pretrained model is adapted on, as its own tokens."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from ml import corpus
+from ml.checkpoint import load_tensors, save_tensors
+from ml.errors import CorpusError
+
+CORPUS = "corpus"
+PARTS = ("train", "validation", "heldout")
+END_OF_TEXT = "<|endoftext|>"  # between documents of a pretraining; chat models end turns otherwise
+
+
+@dataclass(frozen=True)
+class Text:
+    """Token ids of the splits, int32 [tokens] each, and the digest that names the text."""
+
+    train: Tensor
+    validation: Tensor
+    heldout: Tensor
+    digest: str
+
+
+def read(source: str, cache: Path = corpus.CACHE) -> corpus.Corpus:
+    """The project's own corpus for "corpus", else the *.txt files of a folder, or one file.
+
+    Each file is cut into blocks of which some are held out, as `ml.corpus` says. Raises
+    CorpusError.
+    """
+    if source == CORPUS:
+        return corpus.load(cache)
+    path = Path(source)
+    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    if not files or not all(file.is_file() for file in files):
+        raise CorpusError(f"{source}: no text; give {CORPUS!r}, a file, or a folder of *.txt files")
+    found = corpus.Corpus({}, {}, {})
+    for file in files:
+        try:
+            blocks = corpus.split(file.read_text())
+        except UnicodeDecodeError as error:
+            raise CorpusError(f"{file}: not UTF-8 text") from error
+        for part, block in blocks.items():
+            getattr(found, part)[file.name] = block
+    return found
+
+
+def encode(source: corpus.Corpus, tokenizer: PreTrainedTokenizerBase, cache: Path) -> Text:
+    """Tokens of every split, an end-of-text token behind each source; kept in `cache`."""
+    vocabulary = sorted(tokenizer.get_vocab().items())
+    described = f"{source.digest()} {END_OF_TEXT} {vocabulary}"
+    digest = hashlib.sha256(described.encode()).hexdigest()
+    path = cache / f"tokens-{digest[:16]}.safetensors"
+    if not path.exists():
+        parts = {part: _ids(getattr(source, part), tokenizer) for part in PARTS}
+        save_tensors(path, parts, {"kind": "tokens", "digest": digest})
+    tensors, _ = load_tensors(path)
+    return Text(*(tensors[part] for part in PARTS), digest=digest)
+
+
+def _ids(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
+    """Ids of all texts, one behind the other."""
+    ids: list[int] = []
+    end = tokenizer.get_vocab().get(END_OF_TEXT, tokenizer.eos_token_id)
+    for text in texts.values():
+        ids += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        if end is not None:
+            ids.append(end)
+    return torch.tensor(ids, dtype=torch.int32)

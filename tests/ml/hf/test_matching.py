@@ -1,0 +1,64 @@
+"""From the linear to the cubic cell without a gradient."""
+
+import pytest
+import torch
+
+from ml.hf.initialise import Mapping, initialise
+from ml.hf.matching import MATCHINGS, match, measure
+from ml.hf.models import set_hardware
+from ml.hf.objectives import layer_errors
+from tests.ml.hf.tiny import tiny_spec
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    monkeypatch.setattr("ml.matching.MAX_STEPS", 12)
+
+
+def to_cubic(student):
+    return lambda: set_hardware(student.model, tiny_spec(), "cubic")
+
+
+@pytest.mark.parametrize("matching", MATCHINGS)
+def test_statistics_of_the_linear_model_are_found_again(soft, student, texts, matching):
+    initialise(student, soft, texts, Mapping())
+    published = matching == "published"
+    target = measure(student, texts, published)
+    weights = {n: t.clone() for n, t in student.model.state_dict().items()}
+    errors = match(student, texts, matching, to_cubic(student), 1e-3)
+    assert errors[0] > 0.02 and errors[-1] < 0.6 * errors[0]
+    if matching != "regression":
+        assert measure(student, texts, published).error(target) <= 1.5 * errors[-1]
+    moved = {n for n, t in student.model.state_dict().items() if not torch.equal(t, weights[n])}
+    fitted = {n for n in moved if "heads" not in n}
+    assert all("o_proj" in n for n in fitted) and bool(fitted) == (matching == "regression")
+    assert student.model.config.stage == "cubic"
+
+
+def test_a_model_on_its_own_cell_needs_no_step(soft, student, texts):
+    initialise(student, soft, texts, Mapping())
+    assert match(student, texts, "published", lambda: None, 1e-3) == [0.0]
+
+
+def test_published_scalers_are_one_pair_per_head(soft, student, texts):
+    initialise(student, soft, texts, Mapping())
+    heads = student.attentions[0].heads
+    before = heads.mix_k.clone(), heads.offset_k.clone()
+    match(student, texts, "published", to_cubic(student), 1e-3)
+    a = heads.mix_k / before[0]
+    torch.testing.assert_close(a, a[:, :1, :1].expand_as(a), rtol=1e-3, atol=0)
+    b = heads.offset_k - a[:, 0, :1] * before[1]
+    torch.testing.assert_close(b, b[:, :1].expand_as(b), rtol=1e-3, atol=1e-4)
+
+
+def test_regression_brings_the_attention_nearer(soft, student, texts, monkeypatch):
+    monkeypatch.setattr("ml.matching.MAX_STEPS", 4)
+    initialise(student, soft, texts, Mapping())
+    state = {n: t.clone() for n, t in student.model.state_dict().items()}
+    found = {}
+    for matching in ("charge", "regression"):
+        student.model.load_state_dict(state)
+        set_hardware(student.model, tiny_spec().linearised(), "linear")
+        match(student, texts, matching, to_cubic(student), 1e-3)
+        found[matching] = sum(layer_errors(soft, student, texts)["attention"])
+    assert found["regression"] < found["charge"]
