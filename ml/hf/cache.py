@@ -22,6 +22,9 @@ CODES = torch.uint8
 class CodeLayer(DynamicLayer):
     """Codes of one layer, [B, Hkv, token, D], oldest first; `forgotten` tokens came before them."""
 
+    keys: Any
+    values: Any
+
     def __init__(self, heads: GainCellHeads) -> None:
         super().__init__()
         self.heads = heads
@@ -66,6 +69,8 @@ class CodeLayer(DynamicLayer):
 
 class CodeCache(Cache):
     """The cache of a model with gain-cell attention, from the heads of its layers."""
+
+    layers: list[Any]
 
     def __init__(self, heads: list[GainCellHeads]) -> None:
         super().__init__(layers=[CodeLayer(layer) for layer in heads])

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from torch import nn
 from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
@@ -12,7 +13,6 @@ from ml.hf.models import (
     GainCellModel,
     attention_modules,
     check_head_dim,
-    head_dim_of,
     heads_of,
 )
 
@@ -48,7 +48,7 @@ def convert(
     hardware = spec if stage == "cubic" else _linear(spec)
     with no_init_weights():
         converted = target(config, hardware)
-    converted.to(device=model.device, dtype=model.dtype)
+    nn.Module.to(converted, device=model.device, dtype=model.dtype)
     for heads in heads_of(converted):
         heads.float()
     _copy_weights(model, converted)
@@ -72,7 +72,7 @@ def check_model(model: PreTrainedModel, spec: HardwareSpec) -> None:
             f"of the hardware is geometry.subtile * geometry.subtiles = {spec.geometry.window}"
         )
     for module in attention_modules(model):
-        check_head_dim(spec, head_dim_of(module))
+        check_head_dim(spec, module.head_dim)
 
 
 def _linear(spec: HardwareSpec) -> HardwareSpec:

@@ -36,7 +36,7 @@ def weights_sha256(model: PreTrainedModel) -> str:
     for name, parameter in sorted(model.named_parameters()):
         tensor = parameter.detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

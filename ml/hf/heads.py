@@ -30,6 +30,17 @@ class GainCellHeads(nn.Module):
     flow and `exact_attention` in double precision elsewhere.
     """
 
+    mix_q: nn.Parameter
+    mix_k: nn.Parameter
+    scaler_q: nn.Parameter
+    scaler_k: nn.Parameter
+    scaler_v: nn.Parameter
+    scaler_out: nn.Parameter
+    offset_q: nn.Parameter
+    offset_k: nn.Parameter
+    offset_v: nn.Parameter
+    offset_out: nn.Parameter
+
     def __init__(
         self,
         spec: HardwareSpec,

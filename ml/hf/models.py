@@ -65,7 +65,10 @@ class GainCellModel(PreTrainedModel):
     """
 
     config: Any
-    _keep_in_fp32_modules_strict = ("heads",)
+    config_class: Any
+    lm_head: Any
+    generate: Any
+    _keep_in_fp32_modules_strict = ["heads"]  # noqa: RUF012
 
     def __init__(self, config: Any, spec: HardwareSpec | None = None) -> None:
         spec = spec or config.spec
@@ -117,7 +120,7 @@ class GainCellModel(PreTrainedModel):
         write_json(Path(save_directory) / SPEC_FILE, self.config.spec.to_tree())
 
 
-def attention_modules(model: nn.Module) -> list[nn.Module]:
+def attention_modules(model: nn.Module) -> list[Any]:
     """The modules that compute causal attention, layer by layer."""
     return [
         m for m in model.modules() if getattr(m, "is_causal", False) and hasattr(m, "layer_idx")
@@ -135,7 +138,7 @@ def set_hardware(model: GainCellModel, spec: HardwareSpec, stage: str) -> None:
     Raises ModelError where the heads do not fit `spec`.
     """
     for module, heads in zip(attention_modules(model), heads_of(model), strict=True):
-        check_head_dim(spec, head_dim_of(module))
+        check_head_dim(spec, module.head_dim)
         heads.spec = spec
     model.config.spec, model.config.codes_hash, model.config.stage = spec, spec.codes_hash, stage
 
@@ -150,14 +153,9 @@ def check_head_dim(spec: HardwareSpec, head_dim: int) -> None:
         )
 
 
-def head_dim_of(module: nn.Module) -> int:
-    """Dimension of the heads of an attention module."""
-    return int(getattr(module, "head_dim"))  # noqa: B009 - modules have no such attribute
-
-
-def _attach(module: nn.Module, config: Any) -> None:
+def _attach(module: Any, config: Any) -> None:
     """Give an attention module its heads, and its output projection a bias if it has none."""
-    check_head_dim(config.spec, head_dim_of(module))
+    check_head_dim(config.spec, module.head_dim)
     query_heads = config.num_attention_heads
     kv_heads = getattr(config, "num_key_value_heads", None) or query_heads
     module.heads = GainCellHeads(config.spec, query_heads, kv_heads, config.mixing)

@@ -1,5 +1,7 @@
 """Models with the architecture of pretrained ones, small and lively."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import (
@@ -9,7 +11,6 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
-    PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -36,7 +37,7 @@ SIZES = {
     "bos_token_id": 0,
     "eos_token_id": 49,
 }
-GPT2_SIZES = {
+GPT2_SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "n_positions": 128,
     "n_embd": 32,
@@ -57,12 +58,12 @@ def hf_spec(tiny_spec: HardwareSpec) -> HardwareSpec:
 
 
 @pytest.fixture(params=["gpt2", "llama", "mistral", "qwen2"])
-def family(request) -> PreTrainedModel:
+def family(request) -> Any:
     """A random softmax model of each family."""
     return make_family(request.param)
 
 
-def make_family(name: str, **sizes) -> PreTrainedModel:
+def make_family(name: str, **sizes: Any) -> Any:
     torch.manual_seed(3)
     if name == "gpt2":
         model = GPT2LMHeadModel(GPT2Config(**GPT2_SIZES | sizes))
@@ -76,12 +77,12 @@ def make_family(name: str, **sizes) -> PreTrainedModel:
 
 
 @pytest.fixture
-def llama() -> PreTrainedModel:
+def llama() -> Any:
     return make_family("llama")
 
 
 @pytest.fixture
-def converted(family: PreTrainedModel, hf_spec: HardwareSpec) -> GainCellModel:
+def converted(family: Any, hf_spec: HardwareSpec) -> Any:
     """Each family on hardware, double precision."""
     return convert(family, hf_spec).double()
 

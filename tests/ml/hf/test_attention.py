@@ -19,7 +19,7 @@ PAD = 11  # tokens of padding: neither a multiple of the sub-tile nor below it
 )
 def test_starts_are_the_first_tokens(mask, starts):
     got = starts_of(torch.tensor(mask, dtype=torch.bool))
-    assert got is None if starts is None else got.tolist() == starts
+    assert (None if got is None else got.tolist()) == starts
 
 
 @pytest.mark.parametrize("mask", [[[1, 0, 1]], [[1, 1, 1], [0, 1, 0], [1, 0, 1]]])

@@ -1,5 +1,7 @@
 """Cached decoding against the parallel form: the same codes, window after window."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -64,7 +66,8 @@ def outputs_of(model, calls) -> list[torch.Tensor]:
 @pytest.mark.parametrize("sizes", [[1] * 60, [13, 1, 1, 30, 7, 1, 1, 6], [60]])
 def test_cached_decoding_equals_the_parallel_form_code_for_code(converted, hf_ids, sizes):
     def parts() -> None:
-        past, first = None, 0
+        past: Any = None
+        first = 0
         for size in sizes:
             ids = hf_ids[:, first : first + size]
             past = converted(ids, past_key_values=past, use_cache=True).past_key_values
@@ -83,7 +86,7 @@ def test_the_cache_holds_codes_of_few_windows(llama, hf_spec, generator):
     past = CodeCache(heads_of(converted))
     for part in ids.split(3, dim=1):
         converted(part, past_key_values=past)
-        layer = past.layers[0]
+        layer: Any = past.layers[0]
         assert layer.keys.shape[-2] < 3 * window + 3
         assert layer.forgotten % window == 0
     assert past.get_seq_length() == 10 * window
@@ -100,7 +103,8 @@ def test_padded_sequences_decode_as_alone_also_when_their_start_is_forgotten(con
     mask = torch.ones(3, tokens, dtype=torch.long)
     mask[0, :start] = 0
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
-    past, got, first = None, [], 0
+    past: Any = None
+    got, first = [], 0
     for size in [7] + [1] * 40 + [3, 10]:
         stop = first + size
         out = converted(
