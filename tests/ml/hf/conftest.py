@@ -17,7 +17,6 @@ from transformers import (
 
 from analog_models.spec import HardwareSpec
 from ml.hf import convert
-from ml.hf.models import GainCellModel
 from ml.hf.network import Network
 from ml.hf.student import new_student
 from ml.hf.work import Options
