@@ -71,7 +71,7 @@ def cell_charge(spec: HardwareSpec, signal: Tensor) -> Tensor:
     """
     full = spec.levels.kv_max
     constant, terms = cell_terms(spec, (full * signal).clamp(0, full))
-    return (constant + sum(terms)) / (spec.cell.linear_gain * spec.cell.v_supply_v)
+    return (constant + torch.stack(terms).sum(0)) / (spec.cell.linear_gain * spec.cell.v_supply_v)
 
 
 @torch.no_grad()

@@ -203,7 +203,7 @@ def threshold_shift(heads: GainCellHeads, q: Tensor, k: Tensor, share: float) ->
         middle = (low + high) / 2
         keys = (full * (analog + middle[:, None, None])).round().clamp(0, full)
         constant, terms = cell_terms(heads.spec, keys)
-        cells = (constant + sum(terms))[:, :, None]
+        cells = (constant + torch.stack(terms).sum(0))[:, :, None]
         positive = ((codes @ cells.mT) > 0)[..., causal].float().mean((0, 2, 3))
         low, high = (
             torch.where(positive > share, low, middle),

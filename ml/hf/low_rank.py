@@ -32,7 +32,7 @@ class LowRank(nn.Module):
     def merged(self) -> nn.Linear | Conv1D:
         """The layer with the update in its weight."""
         update = (self.up.double() @ self.down.double()).to(self.base.weight.dtype)
-        self.base.weight += update if isinstance(self.base, nn.Linear) else update.T
+        self.base.weight.add_(update if isinstance(self.base, nn.Linear) else update.T)
         return self.base
 
 

@@ -41,12 +41,14 @@ class Network:
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Ids [B, T] -> the last, normalised state [B, T, C]; the stream in single precision."""
-        embedded = self.model.get_input_embeddings()(ids).float()
+        embed: Any = self.model.get_input_embeddings()
+        embedded = embed(ids).float()
         return self.model.base_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
 
     def logits(self, hidden: Tensor) -> Tensor:
         """States [n, C] -> logits [n, vocabulary]."""
-        return self.model.get_output_embeddings()(hidden).float()
+        output: Any = self.model.get_output_embeddings()
+        return output(hidden).float()
 
     def rows(self) -> int:
         """States whose logits are computed at once."""

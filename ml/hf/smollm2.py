@@ -10,6 +10,7 @@ import argparse
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -57,9 +58,8 @@ def prepare(folder: Path = FOLDER) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     where = {"gguf_file": path.name, "local_files_only": True}
     expanded = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **where)
-    del (
-        expanded.config.quantization_config
-    )  # else transformers takes it for quantised, and saves none
+    config: Any = expanded.config
+    del config.quantization_config  # else transformers takes it for quantised, and saves none
     with no_init_weights():
         model = type(expanded)(expanded.config)
     model.load_state_dict(expanded.state_dict())

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,7 +67,7 @@ def encode(source: corpus.Corpus, tokenizer: PreTrainedTokenizerBase, cache: Pat
 def _ids(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
     """Ids of all texts, one behind the other."""
     ids: list[int] = []
-    end = tokenizer.get_vocab().get(END_OF_TEXT, tokenizer.eos_token_id)
+    end: Any = tokenizer.get_vocab().get(END_OF_TEXT, tokenizer.eos_token_id)
     for text in texts.values():
         ids += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         if end is not None:

@@ -24,7 +24,7 @@ from tests.ml.hf import tiny
 
 VOCABULARY = 50
 EXACT = Options(context=tiny.CONTEXT, precision="float32")
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 64,
     "intermediate_size": 64,
@@ -69,7 +69,7 @@ def make_family(name: str, **sizes: Any) -> Any:
     elif name == "llama":
         model = LlamaForCausalLM(LlamaConfig(**SIZES | sizes))
     elif name == "mistral":
-        model = MistralForCausalLM(MistralConfig(**SIZES | {"sliding_window": None} | sizes))
+        model = MistralForCausalLM(MistralConfig(**(SIZES | {"sliding_window": None} | sizes)))
     else:
         model = Qwen2ForCausalLM(Qwen2Config(**SIZES | sizes))
     return model.eval()

@@ -128,14 +128,15 @@ def test_the_model_that_is_written_has_the_last_stages_weights(finished, inputs)
     model = GainCellLlamaForCausalLM.from_pretrained(finished / "model")
     assert model.config.stage == "cubic" and model.config.codes_hash == tiny_spec().codes_hash
     tensors, _ = load_tensors(finished / "stages/cubic.safetensors")
-    for i, layer in enumerate(model.model.layers):
-        for name, tensor in layer.self_attn.state_dict().items():
+    for i in range(model.config.num_hidden_layers):
+        attention = model.get_submodule(f"model.layers.{i}.self_attn")
+        for name, tensor in attention.state_dict().items():
             assert torch.equal(tensor, tensors[f"{i}.{name}"]), name
     base = LlamaForCausalLM.from_pretrained(inputs[0].partition("=")[2])
     name = "model.layers.0.mlp.up_proj"
     update = tensors[f"{name}.up"] @ tensors[f"{name}.down"]
     assert update.abs().max() > 1e-4
-    change = model.get_submodule(name).weight - base.get_submodule(name).weight
+    change = model.get_parameter(f"{name}.weight") - base.get_parameter(f"{name}.weight")
     torch.testing.assert_close(change.detach(), update, rtol=1e-3, atol=1e-6)
 
 

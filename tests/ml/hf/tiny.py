@@ -30,7 +30,7 @@ def tiny_model() -> LlamaForCausalLM:
         num_key_value_heads=1,
         max_position_embeddings=64,
         tie_word_embeddings=True,
-        attn_implementation="sdpa",
+        attn_implementation="sdpa",  # pyright: ignore[reportCallIssue]
     )
     model = LlamaForCausalLM(config).eval()
     generator = torch.Generator().manual_seed(5)
