@@ -88,6 +88,8 @@ def gaincell_attention(
             f"{key.shape[-2]} keys for {query.shape[-2]} queries: the cache is not a CodeCache of "
             "ml.hf.cache; leave past_key_values out or give one"
         )
+    elif attention_mask is None:  # the module as a whole, where hooks may watch its signals
+        return heads(query, key, value).transpose(1, 2), None
     else:
         out = heads.counts(*_aligned(heads.codes(query, key, value), attention_mask))
         out = _restored(out, attention_mask)
