@@ -69,7 +69,8 @@ def make_family(name: str, **sizes: Any) -> Any:
     elif name == "llama":
         model = LlamaForCausalLM(LlamaConfig(**SIZES | sizes))
     elif name == "mistral":
-        model = MistralForCausalLM(MistralConfig(**(SIZES | {"sliding_window": None} | sizes)))
+        whole: dict[str, Any] = SIZES | {"sliding_window": None} | sizes
+        model = MistralForCausalLM(MistralConfig(**whole))
     else:
         model = Qwen2ForCausalLM(Qwen2Config(**SIZES | sizes))
     return model.eval()
