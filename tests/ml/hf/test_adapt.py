@@ -174,7 +174,7 @@ def test_two_ranks_do_what_one_does(finished, with_another):
     assert together.keys() == {key for key in alone if key[0] != "cubic"}
     for (stage, step), pair in together.items():
         # Rounding to codes makes the last bit of a sum matter more with every step.
-        tolerance = 2e-3 if stage == "layerwise" and step <= 2 else 0.1
+        tolerance = 2e-3 if stage == "layerwise" and step <= 2 else 0.3
         for value, other in zip(pair, alone[stage, step], strict=True):
             assert value == other or value == pytest.approx(other, rel=tolerance), (stage, step)
 
