@@ -17,7 +17,7 @@ from ml.hardware_attention import SIGNALS, attention_layers
 from ml.model import LanguageModel
 
 OVERLAY = "typical"
-MULTIPLES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # of an imperfection's typical size
+MULTIPLES = (1.0, 2.0, 4.0, 8.0, 16.0)  # of an imperfection's typical size
 LEAST_CHARGE_BITS = 8
 
 
@@ -165,7 +165,7 @@ def _imperfections(spec: HardwareSpec) -> list[Sweep]:
     together = Sweep(
         "all together",
         "x typical",
-        MULTIPLES[:4],
+        MULTIPLES[:3],
         1.0,
         lambda spec, m: with_imperfections(spec, {name: m * size for name, size in sizes.items()}),
         imperfection=True,
