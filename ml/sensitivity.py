@@ -28,8 +28,6 @@ from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import heldout
 from ml.errors import SettingError
-from ml.exact_attention import exact_attention
-from ml.hardware_attention import attention_layers
 from ml.imperfect import imperfect
 from ml.model import LanguageModel
 from ml.perplexity import perplexity, texts_of
@@ -169,8 +167,6 @@ def main(argv: list[str] | None = None) -> int:
     if options.quick:
         chosen = [replace(sweep, values=sweep.values[::QUICK_STRIDE]) for sweep in chosen]
     model = load_adapted(spec, options.adapted)
-    for layer in attention_layers(model):
-        layer.attend = exact_attention
     count = options.texts or (QUICK_TEXTS if options.quick else TEXTS)
     texts = texts_of(heldout.load_joined(), model.config.context, count)
     folder = options.out or (FOLDER / "quick" if options.quick else FOLDER)

@@ -1,7 +1,7 @@
 """What a sensitivity analysis varies: for each sweep its values, and the hardware at each.
 
 Levels are full scales of codes, and the shipped model has its scalers folded into the projections:
-`rescaled` stretches codes before rounding by new full scale / old full scale, and output codes back.
+`rescaled` stretches codes before rounding by new full scale / old, and output codes back.
 """
 
 from collections.abc import Callable, Iterator
@@ -177,9 +177,7 @@ def _imperfections(spec: HardwareSpec) -> list[Sweep]:
 def rescaled(model: LanguageModel, spec: HardwareSpec) -> Iterator[LanguageModel]:
     """Inside, the folded projections of `model` speak the codes of `spec`; then as before."""
     layers = attention_layers(model)
-    before = [
-        (layer.spec, *(x.detach().clone() for x in _projections(layer))) for layer in layers
-    ]
+    before = [(layer.spec, *(x.detach().clone() for x in _projections(layer))) for layer in layers]
     try:
         for layer in layers:
             old, layer.spec = layer.full_scale(), spec
@@ -201,4 +199,3 @@ def rescaled(model: LanguageModel, spec: HardwareSpec) -> Iterator[LanguageModel
 
 def _projections(layer: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return layer.qkv.weight, layer.qkv.bias, layer.proj.weight
-

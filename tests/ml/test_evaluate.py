@@ -8,6 +8,7 @@ import torch
 from analog_models.errors import ArtefactError
 from ml import heldout
 from ml.evaluate import evaluate, naive_swap, without_attention
+from ml.evaluation import Report
 from ml.hardware_attention import attention_layers
 from ml.perplexity import texts_of
 from ml.shipped import ADAPTED, TEACHER
@@ -33,7 +34,7 @@ def test_the_naive_swap_keeps_the_teachers_weights(teacher, tiny_spec):
 
 
 def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, capsys):
-    rows = evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1))
+    rows = evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1), Report())
     missing = {name for name, value in rows.items() if value is None}
     assert missing == {
         "linear, statistics only",
@@ -51,4 +52,4 @@ def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, capsys)
 def test_a_model_card_needs_every_stage(spec, options):
     options.card = True
     with pytest.raises(ArtefactError, match=r"init\.safetensors: no such file$"):
-        evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1))
+        evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1), Report())
