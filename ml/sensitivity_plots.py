@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from ml.sweeps import Sweep
 
@@ -65,10 +65,9 @@ def _panel(axes: Axes, sweep: Sweep, points: Sequence[Measured]) -> None:
     axes.set_yticks([-1, 0, 1, 10, 100, 1000])
     axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
     axes.set_xscale("log", base=sweep.base)
-    if sweep.base == 2:
-        values = [x for x, _ in found]
-        axes.set_xticks([*values, *([] if sweep.here in values else [sweep.here])])
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+    shown = [x for x, _ in found][:: 1 if sweep.base == 2 else 2]
+    axes.set_xticks(shown if sweep.imperfection or sweep.here in shown else [*shown, sweep.here])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set(title=sweep.name, xlabel=sweep.unit if sweep.unit != "1" else "fraction")
-    axes.legend(fontsize=7, loc="upper right" if not sweep.imperfection else "upper left")
+    axes.legend(fontsize=7, loc="upper left" if sweep.base == 10 else "upper right")

@@ -1,6 +1,5 @@
 """Zero-shot tasks through lm-evaluation-harness, with data that is on this machine already."""
 
-import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -8,7 +7,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ml.errors import SettingError
 
-OFFLINE = {"HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
 ITEMS = 100  # of each task
 
 
@@ -21,9 +19,14 @@ def zero_shot(
     """
     if find_spec("lm_eval") is None:
         raise SettingError("tasks need lm-evaluation-harness: pip install 'lm-eval[hf]'")
-    os.environ.update(OFFLINE)
+    import datasets
+    import huggingface_hub.constants
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
+
+    # Environment variables for this are read at the first import, which was that of transformers.
+    huggingface_hub.constants.HF_HUB_OFFLINE = True
+    datasets.config.HF_HUB_OFFLINE = datasets.config.HF_DATASETS_OFFLINE = True
 
     wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=1)  # pyright: ignore
     try:
