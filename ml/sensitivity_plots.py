@@ -66,7 +66,7 @@ def _panel(axes: Axes, sweep: Sweep, points: Sequence[Measured]) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
     axes.set_xscale("log", base=sweep.base)
     shown = [x for x, _ in found][:: 1 if sweep.base == 2 else 2]
-    axes.set_xticks(shown if sweep.imperfection or sweep.here in shown else [*shown, sweep.here])
+    axes.set_xticks(sorted({*shown, sweep.here}) if sweep.base == 2 else shown)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(title=sweep.name, xlabel=sweep.unit if sweep.unit != "1" else "fraction")

@@ -19,24 +19,19 @@ from ml.hf import smollm2
 from ml.hf.convert import convert
 from ml.hf.delta import load_delta, weights_sha256
 from ml.hf.models import heads_of
-from ml.hf.zero_shot import zero_shot
+from ml.hf.text import ids_of
 from ml.perplexity import texts_of
 from ml.shipped import CHECKPOINTS
 
 CONTEXT, TEXTS = 512, 16
 DELTAS = {stage: CHECKPOINTS / f"smollm2-{stage}.safetensors" for stage in ("linear", "cubic")}
-END_OF_TEXT = "<|endoftext|>"  # between documents of a pretraining; chat models end turns otherwise
 
 
 def heldout_ids(pretrained: PreTrainedTokenizerBase) -> Tensor:
     """The held-out text [tokens] in another model's tokens, each source closed by end of text."""
     ours, parts = tokenizer.load(), heldout.load()
-    end = pretrained.get_vocab()[END_OF_TEXT]
-    ids: list[int] = []
-    for name in sorted(parts):
-        text = ours.decode(parts[name].tolist(), skip_special_tokens=True)
-        ids += [*pretrained(text, add_special_tokens=False, verbose=False)["input_ids"], end]
-    return torch.tensor(ids)
+    texts = {name: ours.decode(parts[name].tolist()) for name in sorted(parts)}
+    return ids_of(texts, pretrained)
 
 
 @torch.no_grad()
@@ -67,24 +62,20 @@ def stages(
         yield name, path, lambda path=path: on_fast_kernel(load_delta(path, base))
 
 
-def evaluate(
-    spec: HardwareSpec, report: Report, count: int | None = None, tasks: list[str] | None = None
-) -> None:
-    """Add every stage to `report`, and zero-shot results where `tasks` are named.
+def evaluate(spec: HardwareSpec, report: Report, count: int | None = None) -> None:
+    """Add every stage to `report`, measured on so many texts.
 
     Raises ArtefactError for a package or a delta that is damaged, SettingError.
     """
     base, pretrained = smollm2.load()
     texts = texts_of(heldout_ids(pretrained), CONTEXT, TEXTS if count is None else count)
     found = {path.name: sha256(path) for path in DELTAS.values() if path.exists()}
-    scores: dict[str, dict[str, float]] = {}
     about = {
         "tokens": texts[:, 1:].numel(),
         "context": CONTEXT,
         "attention": "fast kernel, float32: of 10^5 codes 2 differ from the exact ones",
         "base_sha256": weights_sha256(base),
         "sha256": found,
-        "zero_shot": scores,
     }
     report.begin(SMOLLM2, **about)
     for name, path, make in stages(base, spec):
@@ -94,8 +85,6 @@ def evaluate(
         model = make()
         value = perplexity(model, texts, lambda done, name=name: _progress(name, done, len(texts)))
         report.add(SMOLLM2, name, value, NOTHING if path is None else _cost(path, name))
-        if tasks:
-            scores[name] = zero_shot(model, pretrained, tasks)
 
 
 def _cost(path: Path, stage: str) -> Cost:

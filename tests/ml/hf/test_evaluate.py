@@ -1,24 +1,23 @@
 """The evaluation of a pretrained model, on a tiny one in its place."""
 
-import sys
-
 import pytest
 import torch
 
 from ml import heldout, tokenizer
-from ml.errors import SettingError
 from ml.evaluation import SMOLLM2, Report
 from ml.hf import convert, evaluate, heads_of
 from ml.hf.delta import save_delta
-from ml.hf.zero_shot import zero_shot
+from ml.hf.text import END_OF_TEXT
 from ml.perplexity import texts_of
 
 
 class Characters:
     """A tokenizer of characters."""
 
+    eos_token_id = 1
+
     def get_vocab(self):
-        return {evaluate.END_OF_TEXT: 0}
+        return {END_OF_TEXT: 0}
 
     def __call__(self, text, **_):
         return {"input_ids": [ord(c) for c in text]}
@@ -76,10 +75,3 @@ def test_the_text_is_ours_in_other_tokens(monkeypatch):
     monkeypatch.setattr(heldout, "load", lambda: parts)
     ids = evaluate.heldout_ids(Characters())  # pyright: ignore[reportArgumentType]
     assert "".join(map(chr, ids.tolist())) == "another day\0one day\0"
-
-
-def test_zero_shot_needs_lm_eval(llama, monkeypatch):
-    monkeypatch.setitem(sys.modules, "lm_eval", None)
-    monkeypatch.setattr("ml.hf.zero_shot.find_spec", lambda _: None)
-    with pytest.raises(SettingError, match="tasks need lm-evaluation-harness: pip install"):
-        zero_shot(llama, None, ["piqa"])  # pyright: ignore[reportArgumentType]
