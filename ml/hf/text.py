@@ -58,14 +58,14 @@ def encode(source: corpus.Corpus, tokenizer: PreTrainedTokenizerBase, cache: Pat
     digest = hashlib.sha256(described.encode()).hexdigest()
     path = cache / f"tokens-{digest[:16]}.safetensors"
     if not path.exists():
-        parts = {part: _ids(getattr(source, part), tokenizer) for part in PARTS}
+        parts = {part: ids_of(getattr(source, part), tokenizer) for part in PARTS}
         save_tensors(path, parts, {"kind": "tokens", "digest": digest})
     tensors, _ = load_tensors(path)
     return Text(*(tensors[part] for part in PARTS), digest=digest)
 
 
-def _ids(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
-    """Ids of all texts, one behind the other."""
+def ids_of(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
+    """Ids of all texts, int32 [tokens], an end-of-text token behind each."""
     ids: list[int] = []
     end: Any = tokenizer.get_vocab().get(END_OF_TEXT, tokenizer.eos_token_id)
     for text in texts.values():

@@ -7,7 +7,10 @@ import pytest
 from analog_models.errors import run_command
 from ml.shipped import ADAPTED
 
-COMMANDS = ["corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "golden", "bench"]
+COMMANDS = (
+    *("corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "sensitivity", "golden"),
+    "bench",
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -25,6 +28,9 @@ def test_help_names_the_command(name, capsys):
         ("golden", ["--preset", "none"], "no preset 'none': there are leroux2025"),
         ("evaluate", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
         ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),
+        ("evaluate", ["--card", "--model", "smollm2"], "card is of the shipped model"),
+        ("sensitivity", ["--only", "none"], "only is 'none', must be of 'window', "),
+        ("sensitivity", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
         ("adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
         ("adapt", ["--cubic-steps", "-1"], "steps is -1, must be above 0"),
         ("bench", ["--tokens", "100"], "tokens is 100, must be a multiple of 64 up to 1024"),

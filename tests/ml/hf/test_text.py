@@ -23,7 +23,7 @@ def test_tokens_are_cached_by_text_and_vocabulary(tmp_path, monkeypatch):
     path = tmp_path / "one.txt"
     path.write_text("a line\n" * 100)
     first = encode(read(str(path)), tiny_tokenizer(), tmp_path)
-    monkeypatch.setattr(text_module, "_ids", lambda *_: pytest.fail("encoded again"))
+    monkeypatch.setattr(text_module, "ids_of", lambda *_: pytest.fail("encoded again"))
     assert encode(read(str(path)), tiny_tokenizer(), tmp_path).digest == first.digest
     path.write_text("b line\n" * 100)
     with pytest.raises(BaseException, match="encoded again"):
