@@ -1,7 +1,8 @@
 """How often each pin of a mapped head toggles: a short simulation of the gates on random tokens.
 
 Tokens follow one another without a gap, with uniform codes. Converter pulses begin with their
-phase, on half of the lanes, and each ends in a cycle with probability 1/8; signs are uniform.
+phase, on half of the lanes, and each ends in a cycle with probability 1/8; signs are uniform. For
+quiet tokens all codes are 0 and there is no pulse: what then toggles does so for any token.
 Delays are zero, so glitches are not counted.
 """
 
@@ -13,10 +14,12 @@ from typing import Any, NamedTuple
 
 from analog_models.errors import ToolError
 
-__all__ = ["Measured", "simulate_random_tokens", "toggles_per_cycle"]
+__all__ = ["Measured", "random_duty", "simulate_random_tokens", "toggles_per_cycle"]
 
 WARM_UP, TOKENS = 4, 4
 """Tokens before the measurement, and in it."""
+LANES, STAYS = 1 / 2, 7 / 8
+"""Share of the lanes on which a pulse begins, and share of pulses that last another cycle."""
 
 BENCH = """
 `timescale 1ps / 1ps
@@ -27,7 +30,7 @@ module bench;
 {declarations}
   {top} head ({connections});
   function [{widest}:0] noise(input integer unused);
-    for (i = 0; i <= {widest} / 32; i = i + 1) noise[32*i+:32] = $random(seed);
+    for (i = 0; i <= {widest} / 32; i = i + 1) noise[32*i+:32] = {source};
   endfunction
   function [{widest}:0] most(input integer unused);
     most = noise(0) | noise(0) | noise(0);
@@ -77,10 +80,19 @@ class Measured(NamedTuple):
         return self.cycles / TOKENS
 
 
+def random_duty(cycles: int) -> float:
+    """Mean width of the random pulses in a phase of so many cycles, as a share of it."""
+    return LANES * sum(STAYS**cycle for cycle in range(cycles)) / cycles
+
+
 def simulate_random_tokens(
-    sources: list[Path], contract: dict[str, Any], folder: Path, schedule: int = 0
+    sources: list[Path],
+    contract: dict[str, Any],
+    folder: Path,
+    schedule: int = 0,
+    quiet: bool = False,
 ) -> tuple[list[str], Measured]:
-    """Run a head of `sources` (Verilog, of RTL or of cells) in Icarus on random tokens.
+    """Run a head of `sources` (Verilog, of RTL or of cells) in Icarus on random (quiet) tokens.
 
     Returns the results in hexadecimal and the length of the measured part, in which `activity.vcd`
     in `folder` was recorded. Raises `ToolError` if Icarus is missing or fails.
@@ -89,7 +101,7 @@ def simulate_random_tokens(
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is not on PATH: `make synth` installs it")
     bench = folder / "activity.v"
-    bench.write_text(_bench(contract, schedule))
+    bench.write_text(_bench(contract, schedule, quiet))
     binary = folder / "activity.vvp"
     files = [str(path.resolve()) for path in (*sources, bench)]
     _run(["iverilog", "-g2012", "-s", "bench", "-o", str(binary.resolve()), *files], folder)
@@ -110,7 +122,7 @@ def _run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def _bench(contract: dict[str, Any], schedule: int) -> str:
+def _bench(contract: dict[str, Any], schedule: int, quiet: bool) -> str:
     ports = {port["name"]: port for port in contract["ports"]}
     last = {name.split("__")[-1]: name for name in ports}
     declarations = [
@@ -135,6 +147,7 @@ def _bench(contract: dict[str, Any], schedule: int) -> str:
         warm_up=WARM_UP,
         tokens=TOKENS,
         vcd="activity.vcd",
+        source="0" if quiet else "$random(seed)",
         schedule=f"schedule = {schedule};" if "schedule" in ports else "",
     )
 
