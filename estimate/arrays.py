@@ -47,7 +47,7 @@ class GainCellArray(Component):
     def drive(self, cells: int) -> Action:
         """One pulse on one read line past so many cells."""
         energy_j = self.line_f(cells) * self.supply_v**2
-        how = f"C V^2 of a read line of {cells} cells, J"
+        how = f"C V^2 of a read line of {cells} cells"
         return Action(energy_j, self.full_pulse_s, how)
 
     def integrate(self, moved: float, net: float) -> Action:
@@ -59,11 +59,11 @@ class GainCellArray(Component):
         """
         unit_c = self.circuits["cell.unit_charge_c"]
         energy_j = self.supply_v * unit_c * (moved + net) / 2
-        how = f"V Q of a column, Q = {unit_c:.3g} C x ({moved:.4g} + {net:.4g}) / 2, J"
+        how = f"V Q of a column, Q = {unit_c:.3g} C x ({moved:.4g} + {net:.4g}) / 2"
         return Action(energy_j, self.full_pulse_s, how)
 
     def store(self, step: float) -> Action:
         """Charging one cell, its level changing by `step` of the range."""
         energy_j = self.circuits["cell.storage_f"] * self.supply_v**2 * step
         strobe_s = self.spec.timing.strobe * self.clock_s
-        return Action(energy_j, strobe_s, "C V dV of the storage capacitor of a cell, J")
+        return Action(energy_j, strobe_s, "C V dV of the storage capacitor of a cell")

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Breakdown", "leaf", "total"]
+from estimate.component import Action
+
+__all__ = ["Breakdown", "covered", "spent", "total"]
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,15 @@ class Breakdown:
         return tree
 
 
-def leaf(name: str, count: float, each: float, how: str) -> Breakdown:
-    """`count` times the same thing; how: what one of them is."""
-    return Breakdown(name, count * each, f"{count:,.6g} x {each:.4g}: {how}")
+def spent(name: str, count: float, action: Action) -> Breakdown:
+    """Energy of an action, so many times."""
+    each = f"{count:,.6g} x {action.energy_j:.4g} J"
+    return Breakdown(name, count * action.energy_j, f"{each}: {action.how}")
+
+
+def covered(name: str, count: float, area_m2: float) -> Breakdown:
+    """Area of so many instances."""
+    return Breakdown(name, count * area_m2, f"{count:,.6g} x {area_m2:.4g} m2")
 
 
 def total(name: str, parts: Iterable[Breakdown]) -> Breakdown:

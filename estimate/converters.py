@@ -57,5 +57,5 @@ class ChargeToPulse(Component):
         seconds = cycles * self.clock_s
         energy_j = self.comparators * self.bias_a * self.supply_v * seconds
         count, bias_a = self.comparators, self.bias_a
-        how = f"V I t of {count:g} comparators of {bias_a:.3g} A for {seconds:.3g} s, J"
+        how = f"V I t of {count:g} comparators of {bias_a:.3g} A for {seconds:.3g} s"
         return Action(energy_j, seconds, how)

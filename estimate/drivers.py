@@ -30,14 +30,14 @@ class Dac(Component):
     def hold(self, cycles: int) -> Action:
         """The buffer for so many cycles; it is never switched off."""
         seconds = cycles * self.clock_s
-        how = f"V I t of a buffer of {self.bias_a:.3g} A for {seconds:.3g} s, J"
+        how = f"V I t of a buffer of {self.bias_a:.3g} A for {seconds:.3g} s"
         return Action(self.supply_v * self.bias_a * seconds, seconds, how)
 
     def write(self, step: float) -> Action:
         """One code on the line, the level changing by `step` of the range."""
         energy_j = self.line_f * self.supply_v**2 * step
         strobe_s = self.spec.timing.strobe * self.clock_s
-        return Action(energy_j, strobe_s, "C V dV of a write line past the whole window, J")
+        return Action(energy_j, strobe_s, "C V dV of a write line past the whole window")
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ class LogicBlock(Component):
         factor = self.factors.energy * self.growth
         how = (
             f"({quiet_j:.3g} J quiet + {share:.2f} x {moving_j:.3g} J) in "
-            f"{self.synthesis['library']}, scaled by {factor:.3f}, J"
+            f"{self.synthesis['library']}, scaled by {factor:.3f}"
         )
         return Action(factor * (quiet_j + share * moving_j), cycles * self.clock_s, how)
 

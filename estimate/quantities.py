@@ -45,6 +45,9 @@ class Table(Mapping[str, float]):
             known = ", ".join(self.quantities)
             raise EstimateError(f"{self.name} has no quantity {key!r}: it has {known}") from None
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.quantities
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.quantities)
 

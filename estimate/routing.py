@@ -21,7 +21,7 @@ class Wires(Component):
     def _toggle(self, length_m: float, what: str) -> Action:
         """A pulse on a wire: one rise and one fall."""
         farad = length_m * self.circuits["technology.wire_f_per_m"]
-        how = f"C V^2 of {length_m * 1e3:.2g} mm of wire {what}, J"
+        how = f"C V^2 of {length_m * 1e3:.2g} mm of wire {what}"
         return Action(farad * self.supply_v**2, self.clock_s, how)
 
     def tree(self, points: float) -> Action:
