@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from estimate.models import LanguageModel
 from estimate.quantities import Table, load_table, preset_path
 
-__all__ = ["GPUS", "Gpu", "Work", "attention_work"]
+__all__ = ["GPUS", "Gpu", "Work", "attention_work", "decode_work"]
 
 TABLE: Table = load_table(preset_path("gpus"))
 NUMBER_BYTES = TABLE["number.bytes"]
@@ -43,6 +44,15 @@ def attention_work(heads: int, window: int, head_dim: int = 64, kv_heads: int = 
     """
     kv_bytes = 2 * (kv_heads or heads) * window * head_dim * NUMBER_BYTES
     return Work(4 * heads * window * head_dim, kv_bytes)
+
+
+def decode_work(model: LanguageModel, window: int, batch: int) -> Work:
+    """One token of each sequence of a batch: the weights are read once, every cache by itself."""
+    shape = (model.heads, window, model.head_dim, model.kv_heads)
+    attention = attention_work(*shape)
+    sequences = batch * model.layers
+    flop = 2 * model.weights * batch + attention.flop * sequences
+    return Work(flop, model.weights * NUMBER_BYTES + attention.bytes * sequences)
 
 
 def _gpus() -> dict[str, Gpu]:

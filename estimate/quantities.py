@@ -16,6 +16,12 @@ from estimate.errors import EstimateError
 __all__ = ["Quantity", "Table", "load_table", "preset_path"]
 
 
+class UnknownQuantity(EstimateError, KeyError):
+    """A name that a table does not have."""
+
+    __str__ = EstimateError.__str__  # a `KeyError` would show it in quotes
+
+
 class Quantity(NamedTuple):
     """A number and where it comes from.
 
@@ -30,8 +36,8 @@ class Quantity(NamedTuple):
 class Table(Mapping[str, float]):
     """Quantities by name, `group.name`; as a mapping it gives their values.
 
-    Raises `EstimateError` for a name that it does not have, and from `with_values` for one that is
-    not finite and positive.
+    Raises `EstimateError`, which is a `KeyError` here, for a name that it does not have, and from
+    `with_values` for a value that is not finite and positive.
     """
 
     def __init__(self, name: str, quantities: Mapping[str, Quantity]) -> None:
@@ -43,7 +49,7 @@ class Table(Mapping[str, float]):
             return self.quantities[key].value
         except KeyError:
             known = ", ".join(self.quantities)
-            raise EstimateError(f"{self.name} has no quantity {key!r}: it has {known}") from None
+            raise UnknownQuantity(f"{self.name} has no quantity {key!r}: it has {known}") from None
 
     def __contains__(self, key: object) -> bool:
         return key in self.quantities
