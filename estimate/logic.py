@@ -120,8 +120,8 @@ class LogicBlock(Component):
     def _simulated(self, schedule: Schedule) -> tuple[float, float, float]:
         """Energy in J of a quiet and of a random token, and the cycles that either took."""
         energies = self.synthesis["energy_by_schedule"]
-        same = (name for name, s in self.reference.schedules.items() if s == schedule)
-        energy = energies[next(same, next(iter(energies)))]
+        known = (name for name in energies if self.reference.schedules[name] == schedule)
+        energy = energies[next(known, next(iter(energies)))]
         quiet, random = (energy[kind] for kind in ("quiet", "random"))
         joules = (kind["energy_j"][self.component] for kind in (quiet, random))
         return (*joules, quiet["cycles_per_token"])

@@ -1,6 +1,6 @@
 """Workloads: the tokens that reach a head or a core, as far as its timing depends on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class Workload:
         return cls(np.arange(count) % queries > 0, *fill)
 
     @classmethod
-    def from_columns(cls, columns: dict[str, Sequence[Any]]) -> "Workload":
+    def from_columns(cls, columns: Mapping[str, Sequence[Any]]) -> "Workload":
         """From lists by name, as a co-simulation writes them."""
         try:
             numbers = [np.asarray(columns[k], dtype=np.int64) for k in ("schedule", "gap", "stall")]
