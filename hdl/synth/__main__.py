@@ -17,7 +17,7 @@ from analog_models.errors import ToolError, run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset, load_spec
-from hdl.synth.activity import random_duty, simulate_random_tokens, toggles_per_cycle
+from hdl.synth.activity import TokenBench, random_duty, toggles_per_cycle
 from hdl.synth.cell_library import LIBRARIES, CellLibrary
 from hdl.synth.mapping import map_to_cells, write_cell_models
 from hdl.synth.power import CellPowers, cell_powers
@@ -106,16 +106,17 @@ def _energies(
     Raises `ToolError` if the gates do not give the results of the RTL.
     """
     models = write_cell_models(library, out_dir / "cells.v")
-    gates, rtl = [out_dir / "gates.v", models], [out_dir / f"{TOP}.v"]
+    gates = TokenBench.compiled([out_dir / "gates.v", models], contract, out_dir)
+    rtl = TokenBench.compiled([out_dir / f"{TOP}.v"], contract, out_dir)
     energies: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(spec.schedules):
         energies[name] = {}
         for kind in ("random", "quiet"):
-            chosen = (contract, out_dir, number, kind == "quiet")
-            expected, _ = simulate_random_tokens(rtl, *chosen)
-            results, measured = simulate_random_tokens(gates, *chosen)
+            quiet = kind == "quiet"
+            expected, _ = rtl.run(number, quiet)
+            results, measured = gates.run(number, quiet, record=True)
             if results != expected:
-                raise ToolError(f"{gates[0]}: the gates give other results than the RTL")
+                raise ToolError(f"{gates.binary}: the gates give other results than the RTL")
             toggles = toggles_per_cycle(out_dir / "activity.vcd", measured.cycles)
             token_s = measured.cycles_per_token * period_ps * 1e-12
             by_path = cells.at(toggles)

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,7 +44,8 @@ def test_a_small_head_is_mapped_timed_and_weighed(tmp_path):
 def test_gates_that_differ_are_refused(tmp_path, monkeypatch):
     runs = iter([(["1"], None), (["2"], None)])
     monkeypatch.setattr(synth, "write_cell_models", lambda library, path: path)
-    monkeypatch.setattr(synth, "simulate_random_tokens", lambda *arguments: next(runs))
+    bench = SimpleNamespace(binary="gates", run=lambda *schedule, **options: next(runs))
+    monkeypatch.setattr(synth.TokenBench, "compiled", lambda *arguments: bench)
     with pytest.raises(ToolError, match="gates give other results than the RTL"):
         synth._energies(
             small_spec(), tmp_path, {}, LIBRARIES["osu018"], CellPowers({}, {}, {}), 1.0
