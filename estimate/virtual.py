@@ -79,8 +79,7 @@ class _Run:
         self.gap, self.stall = workload.gap, workload.stall
         self.stalls = self.stall.tolist()
         self.accepted, self.finished = (np.zeros(workload.tokens, np.int64) for _ in range(2))
-        self.leap = leap
-        self.breaks = self._breaks() if leap else np.empty(0, dtype=np.int64)
+        self.stops = self._stops() if leap else range(workload.tokens)
         self.start, self.idle_from, self.taken = 0, 0, 0
         self.flight: list[int] = []
 
@@ -98,7 +97,7 @@ class _Run:
             self.start = latest - skipped[token]
             self.flight = [token, *self.flight[1:]]  # in place of the empty round
             token += 1
-            if self.leap and token < tokens:
+            if token < tokens and self.stops[token] - token >= SHORTEST_LEAP:
                 token, latest = self._try_leap(facts, token, latest)
         while self.flight:
             self._end_round(self.facts[chosen])
@@ -134,20 +133,23 @@ class _Run:
 
     # ---- stretches of rounds without a gap
 
-    def _breaks(self) -> np.ndarray:
-        """Tokens that may miss the end of the round before, or ask for another schedule."""
+    def _stops(self) -> list[int]:
+        """For each token, the next one (itself, too) that ends a stretch, or the end.
+
+        It may miss the end of the round before, or asks for another schedule.
+        """
         period = np.array([facts.period for facts in self.facts])[self.numbers]
         round_least = period[:-1] - self.skipped[:-1]
         missed = self.gap[1:] >= round_least
-        return np.flatnonzero(missed | (np.diff(self.numbers) != 0)) + 1
+        breaks = np.flatnonzero(missed | (np.diff(self.numbers) != 0)) + 1
+        tokens = np.arange(len(self.gap))
+        return np.append(breaks, len(tokens))[np.searchsorted(breaks, tokens)].tolist()
 
     def _try_leap(self, facts: _Facts, token: int, latest: int) -> tuple[int, int]:
-        """Accept the tokens from `token` on up to the next break, if the stages are all taken."""
-        place = np.searchsorted(self.breaks, token)
-        stop = int(self.breaks[place]) if place < len(self.breaks) else len(self.gap)
+        """Accept the tokens from `token` up to the next break, if the stages are all taken."""
+        stop = self.stops[token]
         full = len(self.flight) == facts.stages and min(self.flight) != EMPTY
-        oldest = token - facts.stages  # the first token whose result the stretch may wait for
-        if not full or stop - token < max(SHORTEST_LEAP, facts.stages) or oldest < 1:
+        if not full or stop - token < facts.stages:
             return token, latest
         rounds = np.arange(token, stop)  # a round for each token; the one before is under way
         wait = self._waits(facts, np.arange(token - 1, stop - 1))
