@@ -39,7 +39,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal test test-all lint format train adapt eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate validate measure test test-all lint format train adapt eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -112,6 +112,17 @@ synth: $(SYNTH) $(ICARUS) $(SYNTH_LIBRARY) ## map to a cell library: cells, area
 
 formal: $(FORMAL) ## prove the control plane's properties and catch their broken variants
 	@$(PY) -m hdl.formal
+
+estimate: $(CORE) ## latency, energy and area, beside the published figures and GPUs; whole models
+	@$(PY) -m estimate
+
+validate: $(ICARUS) $(BUS) ## co-simulate workloads that the virtual model has not seen, and compare
+	@$(PY) -m cosim.timing && $(PY) -m estimate.validate
+
+measure: $(SYNTH) $(ICARUS) $(BUS) .venv/.stamp-nangate45 ## measure cycles, gates and signals anew for `make estimate`
+	@$(PY) -m cosim.timing && $(PY) -m cosim.activity && \
+	    for lib in nangate45 osu018; do $(PY) -m hdl.synth --library $$lib --out build/synth-$$lib || exit; done && \
+	    $(PY) -m estimate.measure
 
 train: $(ML) ## train the language model (torch)
 	@$(PY) -m ml.train

@@ -28,6 +28,7 @@ from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset, overlaid
+from analog_models.table import table
 from codesign.checks import Check, against_all_at_once, against_heads
 from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.damage import damage
@@ -43,7 +44,6 @@ from cosim.arguments import (
 )
 from cosim.runner import build
 from cosim.simulation import Build
-from cosim.table import table
 from ml import heldout, tokenizer
 from ml.errors import SettingError
 from ml.model import LanguageModel, ModelConfig

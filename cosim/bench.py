@@ -18,11 +18,11 @@ from analog_models.files import write_json
 from analog_models.head import GoldenHead
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
+from analog_models.table import table
 from cosim.arguments import add_simulator, command_parser, natural
 from cosim.golden import load_golden
 from cosim.job import Job
 from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS, build
-from cosim.table import table
 from cosim.workers import run_jobs
 
 CYCLE_TOKENS = 16  # of each schedule, to see how many cycles they take

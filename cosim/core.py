@@ -15,12 +15,12 @@ from analog_models.errors import run_command
 from analog_models.files import read_json, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
+from analog_models.table import table
 from cosim.arguments import add_schedule, command_parser, natural
 from cosim.core_job import CoreJob, CoreOutcome
 from cosim.golden import load_golden
 from cosim.job import JOB
 from cosim.runner import BUILD_ROOT, SIMULATORS, Build, compiled, emitted, pin_parameters
-from cosim.table import table
 from hdl.verilog import CORE, emit_core
 
 __all__ = ["simulate_core"]

@@ -14,6 +14,7 @@ from analog_models.errors import GaincellError, run_command
 from analog_models.files import write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
+from analog_models.table import table
 from cosim.arguments import command_parser, natural
 from cosim.bins import IMPOSSIBLE, CoverageModel, declared_points, events
 from cosim.directed import Recipes, directed_job
@@ -21,7 +22,6 @@ from cosim.job import Job
 from cosim.judge import fault
 from cosim.runner import simulate
 from cosim.stimulus import closure_spec, random_job
-from cosim.table import table
 from cosim.unknown import unknown_pins, without_initial_values
 from hdl.verilog import TOP, emit
 

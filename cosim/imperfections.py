@@ -19,12 +19,12 @@ from analog_models.files import write_json
 from analog_models.physics import causal_attention
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, Imperfections, load_preset, overlaid
+from analog_models.table import table
 from analog_models.variation import head_variations
 from cosim.arguments import command_parser, natural
 from cosim.drift import Drift
 from cosim.golden import load_golden
 from cosim.plots import STYLE
-from cosim.table import table
 
 __all__ = ["KINDS", "only", "sweep"]
 

@@ -23,12 +23,12 @@ from analog_models.errors import ArtefactError, GaincellError, run_command
 from analog_models.files import read_json, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
+from analog_models.table import table
 from cosim import batch, judge, stimulus
 from cosim.arguments import command_parser, natural
 from cosim.judge import fault
 from cosim.runner import build, digest
 from cosim.stimulus import closure_spec, random_job
-from cosim.table import table
 from hdl.mutants import ORIGINAL, Mutation, equal_to_original, list_mutations, mutants
 from hdl.verilog import TOP
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset, overlaid
+from analog_models.table import table
 from cosim.arguments import (
     add_back_pressure,
     add_imperfections,
@@ -27,7 +28,6 @@ from cosim.golden import Golden, load_golden
 from cosim.plots import plot_token
 from cosim.run import Replay, Run, replay
 from cosim.runner import build
-from cosim.table import table
 
 WAVE_TOKENS = 6
 

@@ -12,6 +12,7 @@ import numpy as np
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset
+from analog_models.table import table
 from cosim.arguments import (
     add_back_pressure,
     add_schedule,
@@ -22,7 +23,6 @@ from cosim.arguments import (
 from cosim.check import golden_traces
 from cosim.golden import Stream, load_golden
 from cosim.run import replay
-from cosim.table import table
 
 
 def main() -> int:

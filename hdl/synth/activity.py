@@ -1,33 +1,38 @@
 """How often each pin of a mapped head toggles: a short simulation of the gates on random tokens.
 
 Tokens follow one another without a gap, with uniform codes. Converter pulses begin with their
-phase, on half of the lanes, and each ends in a cycle with probability 1/8; signs are uniform.
+phase, on half of the lanes, and each ends in a cycle with probability 1/8; signs are uniform. For
+quiet tokens all codes are 0 and there is no pulse: what then toggles does so for any token.
 Delays are zero, so glitches are not counted.
 """
 
 import shutil
 import subprocess
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from analog_models.errors import ToolError
 
-__all__ = ["Measured", "simulate_random_tokens", "toggles_per_cycle"]
+__all__ = ["Measured", "TokenBench", "random_duty", "toggles_per_cycle"]
 
 WARM_UP, TOKENS = 4, 4
 """Tokens before the measurement, and in it."""
+LANES, STAYS = 1 / 2, 7 / 8
+"""Share of the lanes on which a pulse begins, and share of pulses that last another cycle."""
 
 BENCH = """
 `timescale 1ps / 1ps
 module bench;
   reg clk = 0, rst = 1;
   always #500 clk = ~clk;
-  integer accepted = 0, cycle = 0, first = 0, seed = 1, i;
+  integer accepted = 0, cycle = 0, first = 0, seed = 1, i, chosen;
+  reg quiet = 0;
 {declarations}
   {top} head ({connections});
   function [{widest}:0] noise(input integer unused);
-    for (i = 0; i <= {widest} / 32; i = i + 1) noise[32*i+:32] = $random(seed);
+    for (i = 0; i <= {widest} / 32; i = i + 1) noise[32*i+:32] = quiet ? 0 : $random(seed);
   endfunction
   function [{widest}:0] most(input integer unused);
     most = noise(0) | noise(0) | noise(0);
@@ -46,8 +51,10 @@ module bench;
       token__payload <= noise(0) & ~{flags};
       if (accepted == {warm_up}) begin
         first = cycle;
-        $dumpfile("{vcd}");
-        $dumpvars(0, head);
+        if ($test$plusargs("record")) begin
+          $dumpfile("{vcd}");
+          $dumpvars(0, head);
+        end
       end
       if (accepted == {warm_up} + {tokens}) begin
         $display("cycles %0d", cycle - first);
@@ -56,6 +63,8 @@ module bench;
     end
   end
   initial begin
+    quiet = $test$plusargs("quiet") != 0;
+    if (!$value$plusargs("schedule=%d", chosen)) chosen = 0;
     {schedule} token__valid = 1;
     result__ready = 1;
     token__payload = 0;
@@ -77,28 +86,49 @@ class Measured(NamedTuple):
         return self.cycles / TOKENS
 
 
-def simulate_random_tokens(
-    sources: list[Path], contract: dict[str, Any], folder: Path, schedule: int = 0
-) -> tuple[list[str], Measured]:
-    """Run a head of `sources` (Verilog, of RTL or of cells) in Icarus on random tokens.
+def random_duty(cycles: int) -> float:
+    """Mean width of the random pulses in a phase of so many cycles, as a share of it."""
+    return LANES * sum(STAYS**cycle for cycle in range(cycles)) / cycles
 
-    Returns the results in hexadecimal and the length of the measured part, in which `activity.vcd`
-    in `folder` was recorded. Raises `ToolError` if Icarus is missing or fails.
-    """
-    for tool in ("iverilog", "vvp"):
-        if shutil.which(tool) is None:
-            raise ToolError(f"{tool} is not on PATH: `make synth` installs it")
-    bench = folder / "activity.v"
-    bench.write_text(_bench(contract, schedule))
-    binary = folder / "activity.vvp"
-    files = [str(path.resolve()) for path in (*sources, bench)]
-    _run(["iverilog", "-g2012", "-s", "bench", "-o", str(binary.resolve()), *files], folder)
-    lines = _run(["vvp", "-n", str(binary.resolve())], folder).splitlines()
-    results = [line.split()[1] for line in lines if line.startswith("result ")]
-    cycles = [int(line.split()[1]) for line in lines if line.startswith("cycles ")]
-    if not cycles:
-        raise ToolError(f"{bench}: the simulation ended without a result")
-    return results, Measured(cycles[0])
+
+@dataclass(frozen=True)
+class TokenBench:
+    """A head compiled for Icarus, with random tokens around it; folder: where it runs."""
+
+    binary: Path
+    folder: Path
+
+    @classmethod
+    def compiled(cls, sources: list[Path], contract: dict[str, Any], folder: Path) -> "TokenBench":
+        """Compile a head of `sources` (Verilog, of RTL or of cells) in `folder`.
+
+        Raises `ToolError` if Icarus is missing or fails.
+        """
+        for tool in ("iverilog", "vvp"):
+            if shutil.which(tool) is None:
+                raise ToolError(f"{tool} is not on PATH: `make synth` installs it")
+        bench, binary = folder / "activity.v", folder / f"activity.{sources[0].stem}.vvp"
+        bench.write_text(_bench(contract))
+        files = [str(path.resolve()) for path in (*sources, bench)]
+        _run(["iverilog", "-g2012", "-s", "bench", "-o", str(binary.resolve()), *files], folder)
+        return cls(binary.resolve(), folder)
+
+    def run(
+        self, schedule: int = 0, quiet: bool = False, record: bool = False
+    ) -> tuple[list[str], Measured]:
+        """Run random (quiet) tokens in a schedule.
+
+        Returns the results in hexadecimal and the length of the measured part; record: it is in
+        `activity.vcd`. Raises `ToolError` if Icarus fails.
+        """
+        flags = [f"+{name}" for name, on in (("quiet", quiet), ("record", record)) if on]
+        command = ["vvp", "-n", str(self.binary), f"+schedule={schedule}", *flags]
+        lines = _run(command, self.folder).splitlines()
+        results = [line.split()[1] for line in lines if line.startswith("result ")]
+        cycles = [int(line.split()[1]) for line in lines if line.startswith("cycles ")]
+        if not cycles:
+            raise ToolError(f"{self.binary}: the simulation ended without a result")
+        return results, Measured(cycles[0])
 
 
 def _run(command: list[str], folder: Path) -> str:
@@ -110,7 +140,7 @@ def _run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def _bench(contract: dict[str, Any], schedule: int) -> str:
+def _bench(contract: dict[str, Any]) -> str:
     ports = {port["name"]: port for port in contract["ports"]}
     last = {name.split("__")[-1]: name for name in ports}
     declarations = [
@@ -135,7 +165,7 @@ def _bench(contract: dict[str, Any], schedule: int) -> str:
         warm_up=WARM_UP,
         tokens=TOKENS,
         vcd="activity.vcd",
-        schedule=f"schedule = {schedule};" if "schedule" in ports else "",
+        schedule="schedule = chosen;" if "schedule" in ports else "",
     )
 
 

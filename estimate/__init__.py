@@ -1,0 +1,1 @@
+"""What it costs: latency, energy and area, from a specification and what was measured."""

@@ -1,0 +1,56 @@
+"""Latency, energy and area of a specification, beside the published figures.
+
+    python -m estimate [--spec FILE] [--tree [DEPTH]] [--schedule NAME] [--basis NAME] [--build DIR]
+
+Cycles, gates and signals were measured (`estimate/measured.json`, `make measure`). With --tree only
+the energy of one token is printed, opened down to one action.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from analog_models.errors import run_command
+from analog_models.files import write_json
+from analog_models.provenance import provenance
+from analog_models.spec import load_preset, load_spec
+from estimate.head import BASES
+from estimate.measured import MEASURED, load_measured
+from estimate.overview import Estimate
+from estimate.show import show
+
+
+def main() -> int:
+    """Command line: print the tables and write `result.json`; 1 if a published row is off."""
+    args = _arguments()
+    spec = load_spec(args.spec) if args.spec else load_preset()
+    estimate = Estimate(spec, load_measured(args.measured))
+    if args.tree is not None:
+        head = estimate.head(args.schedule or next(iter(spec.schedules)))
+        energy = head.token_energy(estimate.activity, args.basis)
+        print("\n".join(energy.lines(1e-12, "pJ", args.tree)))
+        return 0
+    tree: dict[str, Any] = estimate.to_tree() | provenance(("numpy", "pydantic"))
+    print(show(tree))
+    print(f"\nresult: {write_json(args.build / 'estimate' / 'result.json', tree)}")
+    return 0 if all(row["within"] for row in tree["published"]) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m estimate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--spec", type=Path, help="JSON file of a specification (leroux2025)")
+    add("--tree", type=int, nargs="?", const=9, metavar="DEPTH", help="energy of one token, opened")
+    add("--schedule", metavar="NAME", help="for --tree (the first)")
+    add("--basis", choices=BASES, default=BASES[0], help="for --tree: digital part (synthesis)")
+    add("--measured", type=Path, default=MEASURED, help="what was measured")
+    add("--build", type=Path, default=Path("build"), help="for results (build)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_command(main)

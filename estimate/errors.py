@@ -1,0 +1,9 @@
+"""Exceptions of the estimate; all derive from `analog_models.errors.GaincellError`."""
+
+from analog_models.errors import GaincellError
+
+__all__ = ["EstimateError"]
+
+
+class EstimateError(GaincellError):
+    """Something that cannot be estimated: a workload, a model or a machine that makes no sense."""

@@ -1,0 +1,107 @@
+"""Collect what hdl and cosim measured into the file that ships with the estimate.
+
+    python -m estimate.measure [--build DIR] [--out FILE]
+
+Reads `timing/`, `activity/` and `synth-LIBRARY/` below the build folder, which `make measure`
+fills. All must be of the preset as it is.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analog_models.errors import run_command
+from analog_models.files import read_json, write_json
+from analog_models.spec import HardwareSpec, load_preset
+from estimate.errors import EstimateError
+from estimate.measured import MEASURED, shape_of
+from estimate.workload import Workload
+
+__all__ = ["collect"]
+
+LIBRARIES = ("nangate45", "osu018")
+FROM_SYNTHESIS = (
+    *("library", "library_title", "node_m", "supply_v", "cells", "flip_flops", "area_um2"),
+    *("leakage_w", "random_activity", "energy_by_schedule", "power_period_s"),
+)
+FROM_COMPONENT = ("component", "cells", "flip_flops", "area_um2", "leakage_w")
+FROM_PROVENANCE = ("git", "time_utc", "packages", "simulator", "wall_s", "stream")
+
+
+def collect(build: Path) -> dict[str, Any]:
+    """The content of `measured.json`.
+
+    Raises `ArtefactError` for a missing file, `EstimateError` for one of another specification.
+    """
+    spec = load_preset()
+    timing = read_json(build / "timing" / "result.json")
+    activity = _of(spec, build / "activity" / "result.json")
+    synthesis = {name: _of(spec, build / f"synth-{name}" / "result.json") for name in LIBRARIES}
+    read = {"cycles": timing, "activity": activity, **synthesis}
+    return {
+        "spec": {"name": spec.name, "hash": spec.hash, "shape": shape_of(spec)},
+        "cycles": _cycles(spec, timing),
+        "activity": activity["activity"],
+        "synthesis": {name: _synthesis(result) for name, result in synthesis.items()},
+        "sources": {
+            name: {key: result[key] for key in FROM_PROVENANCE if key in result}
+            for name, result in read.items()
+        },
+    }
+
+
+def _of(spec: HardwareSpec, path: Path) -> dict[str, Any]:
+    result = read_json(path)
+    if result.get("spec_hash") != spec.hash:
+        found = result.get("spec_hash")
+        raise EstimateError(
+            f"{path}: of specification {found}, not of {spec.name} ({spec.hash}); `make measure`"
+        )
+    return result
+
+
+def _synthesis(result: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [{key: row[key] for key in FROM_COMPONENT} for row in result["components"]]
+    return {key: result[key] for key in FROM_SYNTHESIS} | {"components": rows}
+
+
+def _cycles(spec: HardwareSpec, timing: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Cycles of every schedule, from full-size workloads that run in one, without a gap."""
+    cycles = {}
+    for row in timing["workloads"]:
+        workload = Workload.from_columns(row["columns"])
+        numbers = set(workload.numbers(spec).tolist())
+        plain = not (workload.gap.any() or workload.stall.any() or workload.query_only.any())
+        if row["spec_hash"] == spec.hash and row["heads"] == 1 and plain and len(numbers) == 1:
+            accepted, finished = (np.array(row["observed"][k]) for k in ("accepted", "finished"))
+            latencies, periods = set(finished - accepted), set(np.diff(accepted))
+            if len(latencies) > 1 or len(periods) > 1:
+                raise EstimateError(f"{row['name']}: not every token took as many cycles")
+            name = list(spec.schedules)[numbers.pop()]
+            cycles[name] = {"latency": int(latencies.pop()), "between": int(periods.pop())}
+    if missing := set(spec.schedules) - set(cycles):
+        raise EstimateError(f"timing: no run of {', '.join(missing)}; `make measure`")
+    return cycles
+
+
+def main() -> int:
+    """Command line: write `measured.json`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m estimate.measure",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--build", type=Path, default=Path("build"), help="where the results are (build)")
+    add("--out", type=Path, default=MEASURED, help="file to write (estimate/measured.json)")
+    args = parser.parse_args()
+    measured = collect(args.build)
+    print(f"measured: {write_json(args.out, measured)}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

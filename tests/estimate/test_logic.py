@@ -1,0 +1,63 @@
+from types import MappingProxyType
+
+import pytest
+
+from analog_models.spec import load_preset
+from estimate.logic import LOGIC_BLOCKS, LogicBlock
+from estimate.references import CIRCUITS
+
+SPEC = load_preset()
+ACTIVITY = {"query_duty": 0.25, "out_duty": 0.1}
+
+
+def synthesis():
+    """One component that takes 100 pJ when quiet and 200 pJ with random tokens, in 65 cycles."""
+    energy = {name: {"datapath/pulse_counter": joule} for name, joule in
+              (("quiet", 100e-12), ("random", 200e-12))}  # fmt: skip
+    kinds = {name: {"cycles_per_token": 65, "energy_j": e} for name, e in energy.items()}
+    row = {
+        "component": "datapath/pulse_counter",
+        "area_um2": 700.0,
+        "leakage_w": 1e-6,
+        "flip_flops": 10,
+    }
+    return MappingProxyType(
+        {
+            "library": "some",
+            "node_m": 28e-9,
+            "supply_v": 0.9,
+            "random_activity": {"query_duty": 0.5, "out_duty": 0.2},
+            "energy_by_schedule": {"leroux2025": kinds},
+            "components": [row],
+        }
+    )
+
+
+def counter(spec=SPEC):
+    return LogicBlock(spec, CIRCUITS, synthesis(), SPEC, "datapath/pulse_counter")
+
+
+def test_energy_lies_between_quiet_and_random_as_the_pulses_do():
+    run = counter().run_token(SPEC.schedules["leroux2025"], 65, ACTIVITY)
+    assert run.energy_j == pytest.approx(150e-12)
+    assert run.latency_s == pytest.approx(65e-9)
+
+
+def test_a_schedule_that_was_not_simulated_is_as_quiet_cycle_for_cycle():
+    run = counter().run_token(SPEC.schedules["pipelined"], 21, ACTIVITY)
+    assert run.energy_j == pytest.approx(100e-12 * 21 / 65 + 50e-12)
+
+
+def test_a_block_grows_with_what_it_serves():
+    half = counter(SPEC.replace(geometry__subtiles=8))
+    assert half.growth == 0.5 and half.flip_flops == 5
+    assert half.area_m2 == pytest.approx(counter().area_m2 / 2)
+    assert counter().area_m2 == pytest.approx(1000e-12)  # 700 um2 cells, 70 % of the ground
+    assert half.leakage_w == pytest.approx(0.5e-6)
+
+
+def test_all_components_of_synthesis_are_known(measured):
+    for synthesis in measured.synthesis.values():
+        assert {row["component"] for row in synthesis["components"]} == set(LOGIC_BLOCKS)
+        for energy in synthesis["energy_by_schedule"].values():
+            assert set(energy["random"]["energy_j"]) == set(LOGIC_BLOCKS)

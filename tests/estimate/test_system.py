@@ -1,0 +1,97 @@
+from dataclasses import replace
+
+import pytest
+
+from estimate.engines import Engine, engine_names
+from estimate.errors import EstimateError
+from estimate.models import named_model
+from estimate.system import System, Work
+
+GPT2, LLAMA, SMOL = (named_model(n) for n in ("gpt2-124m", "llama3-8b", "smollm2-135m"))
+
+
+@pytest.fixture(scope="module")
+def small(measured, circuits):
+    return System(GPT2, Engine("sram_cim"), measured.spec, circuits, measured, "leroux2025")
+
+
+def test_streamed_weights_take_their_time_and_energy():
+    engine = Engine("hbm")
+    assert engine.product_s(819_000_000) == pytest.approx(1e-3)
+    energy = engine.product_j(1000, 4)
+    assert energy == {
+        "arithmetic": pytest.approx(4000 * 0.081e-12),
+        "weight memory": pytest.approx(31e-9),
+    }
+    assert engine.product_s(1000, 10**6) == pytest.approx(1e9 / 16.4e12)  # arithmetic, not memory
+    with pytest.raises(EstimateError, match="no engine 'tpu': there are lpddr, hbm"):
+        Engine("tpu")
+
+
+def test_weights_in_memory_take_a_product_whatever_their_size():
+    assert Engine("pcm_cim").product_s(10) == Engine("pcm_cim").product_s(10**7) == 133e-9
+    hermes_m2 = 64 * 256 * 256 * 34.3e-12
+    assert hermes_m2 == pytest.approx(144e-6, rel=0.01)
+
+
+def test_parts_of_a_step_add_up(small):
+    assert small.step_s == sum(small.decode_times.values())
+    assert small.token_j == sum(small.decode_energies.values())
+    assert small.decode_times["attention"] == pytest.approx(12 * 65e-9)
+    heads_j = 144 * small.head.token_energy(small.measured.activity).value
+    assert small.decode_energies["attention"] == pytest.approx(heads_j)
+
+
+def test_grouped_queries_take_one_write_and_a_query_each(small):
+    grouped = replace(small, model=SMOL)
+    assert grouped.attention_s == pytest.approx((65 + 2 * 55) * 1e-9)
+    assert grouped.kv_heads == 90
+
+
+def test_a_long_head_has_twice_the_arrays(small):
+    llama = replace(small, model=LLAMA).head
+    assert llama.spec.geometry.arrays == 2
+    assert llama.area().part("K arrays").value == pytest.approx(
+        2 * small.head.area().part("K arrays").value
+    )
+
+
+def test_every_sequence_has_its_own_window(small):
+    eight = replace(small, work=Work(batch=8))
+    assert eight.attention_m2 == pytest.approx(8 * small.attention_m2)
+    assert eight.token_j == pytest.approx(small.token_j)
+    assert small.step_s < eight.step_s < 2 * small.step_s  # they follow one another
+    streamed, batched = (replace(s, engine=Engine("hbm")) for s in (small, eight))
+    assert batched.token_j < streamed.token_j / 4  # weights are read once for all
+
+
+def test_a_sliding_window_costs_the_same_at_any_length(small):
+    long, whole = (replace(small, work=Work(1 << 20, window=w)) for w in (1024, 0))
+    assert (long.step_s, long.token_j, long.chips) == (small.step_s, small.token_j, small.chips)
+    assert whole.heads_per_kv == 16 and whole.head.spec.geometry.window == 65_536
+    assert whole.attention_j > 500 * small.attention_j and whole.chips > 10 * small.chips
+
+
+def test_pipelined_tokens_prefill_faster(small):
+    fast = replace(small, schedule="pipelined")
+    assert fast.prefill_s / small.prefill_s == pytest.approx(21 / 65, rel=0.1)
+    one = replace(small, work=Work(length=1))
+    assert one.prefill_s == one.step_s
+
+
+def test_slow_steps_need_cells_that_keep_longer(small):
+    assert small.tau_needed_s == pytest.approx(small.step_s / 1.6e-4)
+    attention_only = 12 * 65e-9 / 5e-3  # how the published decay comes about
+    assert attention_only == pytest.approx(1.6e-4, rel=0.03)
+
+
+@pytest.mark.parametrize("field", ["length", "batch"])
+def test_work_that_makes_no_sense_is_refused(field):
+    with pytest.raises(EstimateError, match=f"{field} = 0: allowed 1 up"):
+        Work(**{field: 0})
+
+
+def test_every_engine_is_described(small):
+    for name in engine_names():
+        tree = replace(small, engine=Engine(name)).to_tree()
+        assert tree["step_s"] > 0 and tree["chips"] >= 1 and tree["prefill_s"] > tree["step_s"]
