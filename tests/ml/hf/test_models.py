@@ -63,11 +63,7 @@ def test_a_specification_of_other_codes_is_refused(folder, hf_spec):
 
 
 def test_another_schedule_is_no_other_hardware_for_the_codes(folder, hf_spec):
-<<<<<<< HEAD
     slow = hf_spec.linearised().replace(schedules__overlapped__period=54)
-=======
-    slow = hf_spec.linearised().replace(timing__pulse_guard=2)
->>>>>>> hf
     assert slow.hash != hf_spec.linearised().hash
     loaded = GainCellLlamaForCausalLM.from_pretrained(folder, spec=slow)
     assert heads_of(loaded)[0].spec.hash == slow.hash
