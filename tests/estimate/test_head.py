@@ -16,6 +16,27 @@ def test_a_token_opens_down_to_single_actions(head, measured):
     assert len(leaves) > 15 and ("first product", "cell currents") in leaves
 
 
+def test_every_analog_action_is_taken_as_often_as_a_token_takes_it(head, measured):
+    activity, columns, outputs = measured.activity, 1024, 16 * 64
+    counts = {
+        ("first product", "word lines"): activity["query_pulses"] * 64 * 16,
+        ("first product", "cell currents"): columns,
+        ("first product", "charge-to-pulse"): columns,
+        ("second product", "rows"): activity["phi_pulses"] * 1024,
+        ("second product", "cell currents"): outputs,
+        ("second product", "charge-to-pulse"): outputs,
+        ("DACs", "DAC buffers"): 64,
+        ("DACs", "write lines"): 2 * 64,
+        ("DACs", "cells"): 2 * 64,
+    }
+    energy = head.token_energy(activity)
+    for path, count in counts.items():
+        times = float(energy.part(*path).how.split(" x ")[0].replace(",", ""))
+        assert times == pytest.approx(count, rel=1e-5), path
+    first, second = (energy.part(p, "charge-to-pulse").value for p in PARTS[:2])
+    assert second / first == pytest.approx(2 * 17 / 15)  # two comparators, and settle
+
+
 def test_only_the_digital_part_depends_on_its_basis(head, measured):
     ours, published = (head.token_energy(measured.activity, b) for b in ("synthesis", "published"))
     for name in PARTS[:-1]:

@@ -28,3 +28,4 @@ def test_a_node_between_two_lies_between_them():
 def test_beyond_the_table_the_plain_rule_holds():
     factors = scale_logic(180e-9, 1.8, 28e-9, 0.9)
     assert factors.energy == pytest.approx(28 / 180 / 4) and "plain" in factors.method
+    assert factors.area == pytest.approx((28 / 180) ** 2)

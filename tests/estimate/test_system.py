@@ -46,6 +46,9 @@ def test_grouped_queries_take_one_write_and_a_query_each(small):
     grouped = replace(small, model=SMOL)
     assert grouped.attention_s == pytest.approx((65 + 2 * 55) * 1e-9)
     assert grouped.kv_heads == 90
+    activity = small.measured.activity
+    token, query = (grouped.head.token_energy(activity, query_only=q).value for q in (False, True))
+    assert grouped.attention_j == pytest.approx(90 * (token + 2 * query))
 
 
 def test_a_long_head_has_twice_the_arrays(small):
