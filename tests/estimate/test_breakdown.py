@@ -2,6 +2,7 @@ import pytest
 
 from estimate.breakdown import covered, spent, total
 from estimate.component import Action
+from tests.estimate.si import approx
 
 TREE = total(
     "token",
@@ -13,9 +14,9 @@ TREE = total(
 
 
 def test_a_sum_is_that_of_its_leaves():
-    assert TREE.value == pytest.approx(12e-12)
+    assert TREE.value == approx(12e-12)
     leaves = dict(TREE.leaves())
-    assert sum(leaf.value for leaf in leaves.values()) == pytest.approx(TREE.value)
+    assert sum(leaf.value for leaf in leaves.values()) == approx(TREE.value)
     assert set(leaves) == {("product", "lines"), ("product", "x"), ("rest",)}
     assert TREE.part("product", "lines").how == "3 x 2e-12 J: C V^2"
     with pytest.raises(KeyError):

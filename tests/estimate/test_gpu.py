@@ -1,7 +1,6 @@
-import pytest
-
 from estimate.gpu import GPUS, Work, attention_work, decode_work
 from estimate.models import named_model
+from tests.estimate.si import approx
 
 
 def test_attention_reads_every_key_and_value_once():
@@ -18,7 +17,7 @@ def test_the_slower_of_both_roofs_counts():
 
 
 def test_attention_of_a_token_is_bound_by_memory():
-    assert GPUS["rtx4090"].seconds(attention_work(12, 1024)) == pytest.approx(3.12e-6, rel=1e-3)
+    assert GPUS["rtx4090"].seconds(attention_work(12, 1024)) == approx(3.12e-6, rel=1e-3)
     assert all(gpu.bound(attention_work(12, 1024)) == "memory" for gpu in GPUS.values())
 
 

@@ -3,6 +3,7 @@ import pytest
 from analog_models.errors import SpecError
 from estimate.errors import EstimateError
 from estimate.head import Head
+from tests.estimate.si import approx
 
 PARTS = ["first product", "second product", "DACs", "digital control and routing"]
 
@@ -11,7 +12,7 @@ def test_a_token_opens_down_to_single_actions(head, measured):
     energy = head.token_energy(measured.activity)
     assert [part.name for part in energy.parts] == PARTS
     leaves = dict(energy.leaves())
-    assert sum(leaf.value for leaf in leaves.values()) == pytest.approx(energy.value)
+    assert sum(leaf.value for leaf in leaves.values()) == approx(energy.value)
     assert all(leaf.value > 0 and " x " in leaf.how for leaf in leaves.values())
     assert len(leaves) > 15 and ("first product", "cell currents") in leaves
 
@@ -32,9 +33,9 @@ def test_every_analog_action_is_taken_as_often_as_a_token_takes_it(head, measure
     energy = head.token_energy(activity)
     for path, count in counts.items():
         times = float(energy.part(*path).how.split(" x ")[0].replace(",", ""))
-        assert times == pytest.approx(count, rel=1e-5), path
+        assert times == approx(count, rel=1e-5), path
     first, second = (energy.part(p, "charge-to-pulse").value for p in PARTS[:2])
-    assert second / first == pytest.approx(2 * 17 / 15)  # two comparators, and settle
+    assert second / first == approx(2 * 17 / 15)  # two comparators, and settle
 
 
 def test_only_the_digital_part_depends_on_its_basis(head, measured):
@@ -56,7 +57,7 @@ def test_cycles_are_those_of_the_rtl_or_of_the_virtual_model(head, measured, cir
 def test_a_further_query_writes_nothing(head, measured):
     token, query = (head.token_energy(measured.activity, query_only=q) for q in (False, True))
     assert {p.name for p in query.part("DACs").parts} == {"DAC buffers"}
-    assert query.part("DACs", "DAC buffers").value == pytest.approx(
+    assert query.part("DACs", "DAC buffers").value == approx(
         token.part("DACs", "DAC buffers").value * 55 / 65
     )
     assert query.value < token.value
@@ -87,7 +88,7 @@ def test_half_a_window_is_about_half_a_head(head, measured, circuits):
     half = Head(measured.spec.replace(geometry__subtiles=8), circuits, measured, "leroux2025")
     assert 0.45 < half.area().value / head.area().value < 0.55
     shares = [h.token_energy(measured.activity).part("first product").value for h in (half, head)]
-    assert shares[0] / shares[1] == pytest.approx(0.5)
+    assert shares[0] / shares[1] == approx(0.5)
     assert half.leakage_w < head.leakage_w
 
 

@@ -1,10 +1,9 @@
 from types import MappingProxyType
 
-import pytest
-
 from analog_models.spec import load_preset
 from estimate.logic import LOGIC_BLOCKS, LogicBlock
 from estimate.references import CIRCUITS
+from tests.estimate.si import approx
 
 SPEC = load_preset()
 ACTIVITY = {"query_duty": 0.25, "out_duty": 0.1}
@@ -39,21 +38,21 @@ def counter(spec=SPEC):
 
 def test_energy_lies_between_quiet_and_random_as_the_pulses_do():
     run = counter().run_token(SPEC.schedules["leroux2025"], 65, ACTIVITY)
-    assert run.energy_j == pytest.approx(150e-12)
-    assert run.latency_s == pytest.approx(65e-9)
+    assert run.energy_j == approx(150e-12)
+    assert run.latency_s == approx(65e-9)
 
 
 def test_a_schedule_that_was_not_simulated_is_as_quiet_cycle_for_cycle():
     run = counter().run_token(SPEC.schedules["pipelined"], 21, ACTIVITY)
-    assert run.energy_j == pytest.approx(100e-12 * 21 / 65 + 50e-12)
+    assert run.energy_j == approx(100e-12 * 21 / 65 + 50e-12)
 
 
 def test_a_block_grows_with_what_it_serves():
     half = counter(SPEC.replace(geometry__subtiles=8))
     assert half.growth == 0.5 and half.flip_flops == 5
-    assert half.area_m2 == pytest.approx(counter().area_m2 / 2)
-    assert counter().area_m2 == pytest.approx(1000e-12)  # 700 um2 cells, 70 % of the ground
-    assert half.leakage_w == pytest.approx(0.5e-6)
+    assert half.area_m2 == approx(counter().area_m2 / 2)
+    assert counter().area_m2 == approx(1000e-12)  # 700 um2 cells, 70 % of the ground
+    assert half.leakage_w == approx(0.5e-6)
 
 
 def test_all_components_of_synthesis_are_known(measured):

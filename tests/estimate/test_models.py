@@ -2,6 +2,7 @@ import pytest
 
 from estimate.errors import EstimateError
 from estimate.models import model_names, named_model
+from tests.estimate.si import approx
 
 POSITIONS = {"gpt2-124m": 1024 * 768, "gpt2-355m": 1024 * 1024}
 STATED = {
@@ -19,7 +20,7 @@ def test_shapes_have_as_many_weights_as_their_names_say():
     for name, stated in STATED.items():
         model = named_model(name)
         untied = model.vocabulary * model.width if name == "llama3-8b" else 0
-        assert model.weights + untied == pytest.approx(stated, rel=0.01), name
+        assert model.weights + untied == approx(stated, rel=0.01), name
         assert model.heads % model.kv_heads == 0
 
 

@@ -7,6 +7,7 @@ import pytest
 from estimate.calibration import calibrated
 from estimate.published import consistency, one_digit, published_rows
 from estimate.references import CIRCUITS, PUBLISHED
+from tests.estimate.si import approx
 
 PREDICTED = {
     "energy of second product",
@@ -46,12 +47,12 @@ def test_predicted_figures_do_not_know_the_published_ones(monkeypatch, head, mea
     same = replace(head, circuits=calibrated(measured))
     again = {row.name: row for row in published_rows(same, measured.activity)}
     for name in PREDICTED - {"speed-up over H100", "energy reduction over H100"}:
-        assert again[name].ours == pytest.approx(rows[name].ours), name
+        assert again[name].ours == approx(rows[name].ours), name
 
 
 def test_the_calibration_gives_the_figure_that_it_names(head, measured):
     energy = head.token_energy(measured.activity).part("first product").value
-    assert energy == pytest.approx(1120e-12)
+    assert energy == approx(1120e-12)
     solved = head.circuits.quantities["cell.unit_charge_c"]
     assert solved.calibrated_on == "energy of the first product"
     assert 1e-15 < solved.value < 1e-13
@@ -74,10 +75,10 @@ def test_where_the_paper_disagrees_with_itself():
     }
     assert set(found) == set(computed)
     for name, value in computed.items():
-        assert found[name].computed == pytest.approx(value, rel=1e-3), name
+        assert found[name].computed == approx(value, rel=1e-3), name
     cut = [item for item in found.values() if item.remark == "cut off after the first digit"]
     assert len(cut) == 4
 
 
 def test_numbers_are_cut_off_after_a_digit():
-    assert [one_digit(x) for x in (344.2, 98_060, 7, 0.19)] == [300, 90_000, 7, pytest.approx(0.1)]
+    assert [one_digit(x) for x in (344.2, 98_060, 7, 0.19)] == [300, 90_000, 7, approx(0.1)]

@@ -6,6 +6,7 @@ from estimate.engines import Engine, engine_names
 from estimate.errors import EstimateError
 from estimate.models import named_model
 from estimate.system import System, Work
+from tests.estimate.si import approx
 
 GPT2, LLAMA, SMOL = (named_model(n) for n in ("gpt2-124m", "llama3-8b", "smollm2-135m"))
 
@@ -17,13 +18,13 @@ def small(measured, circuits):
 
 def test_streamed_weights_take_their_time_and_energy():
     engine = Engine("hbm")
-    assert engine.product_s(819_000_000) == pytest.approx(1e-3)
+    assert engine.product_s(819_000_000) == approx(1e-3)
     energy = engine.product_j(1000, 4)
     assert energy == {
-        "arithmetic": pytest.approx(4000 * 0.081e-12),
-        "weight memory": pytest.approx(31e-9),
+        "arithmetic": approx(4000 * 0.081e-12),
+        "weight memory": approx(31e-9),
     }
-    assert engine.product_s(1000, 10**6) == pytest.approx(1e9 / 16.4e12)  # arithmetic, not memory
+    assert engine.product_s(1000, 10**6) == approx(1e9 / 16.4e12)  # arithmetic, not memory
     with pytest.raises(EstimateError, match="no engine 'tpu': there are lpddr, hbm"):
         Engine("tpu")
 
@@ -31,38 +32,38 @@ def test_streamed_weights_take_their_time_and_energy():
 def test_weights_in_memory_take_a_product_whatever_their_size():
     assert Engine("pcm_cim").product_s(10) == Engine("pcm_cim").product_s(10**7) == 133e-9
     hermes_m2 = 64 * 256 * 256 * 34.3e-12
-    assert hermes_m2 == pytest.approx(144e-6, rel=0.01)
+    assert hermes_m2 == approx(144e-6, rel=0.01)
 
 
 def test_parts_of_a_step_add_up(small):
     assert small.step_s == sum(small.decode_times.values())
     assert small.token_j == sum(small.decode_energies.values())
-    assert small.decode_times["attention"] == pytest.approx(12 * 65e-9)
+    assert small.decode_times["attention"] == approx(12 * 65e-9)
     heads_j = 144 * small.head.token_energy(small.measured.activity).value
-    assert small.decode_energies["attention"] == pytest.approx(heads_j)
+    assert small.decode_energies["attention"] == approx(heads_j)
 
 
 def test_grouped_queries_take_one_write_and_a_query_each(small):
     grouped = replace(small, model=SMOL)
-    assert grouped.attention_s == pytest.approx((65 + 2 * 55) * 1e-9)
+    assert grouped.attention_s == approx((65 + 2 * 55) * 1e-9)
     assert grouped.kv_heads == 90
     activity = small.measured.activity
     token, query = (grouped.head.token_energy(activity, query_only=q).value for q in (False, True))
-    assert grouped.attention_j == pytest.approx(90 * (token + 2 * query))
+    assert grouped.attention_j == approx(90 * (token + 2 * query))
 
 
 def test_a_long_head_has_twice_the_arrays(small):
     llama = replace(small, model=LLAMA).head
     assert llama.spec.geometry.arrays == 2
-    assert llama.area().part("K arrays").value == pytest.approx(
+    assert llama.area().part("K arrays").value == approx(
         2 * small.head.area().part("K arrays").value
     )
 
 
 def test_every_sequence_has_its_own_window(small):
     eight = replace(small, work=Work(batch=8))
-    assert eight.attention_m2 == pytest.approx(8 * small.attention_m2)
-    assert eight.token_j == pytest.approx(small.token_j)
+    assert eight.attention_m2 == approx(8 * small.attention_m2)
+    assert eight.token_j == approx(small.token_j)
     assert small.step_s < eight.step_s < 2 * small.step_s  # they follow one another
     streamed, batched = (replace(s, engine=Engine("hbm")) for s in (small, eight))
     assert batched.token_j < streamed.token_j / 4  # weights are read once for all
@@ -77,15 +78,15 @@ def test_a_sliding_window_costs_the_same_at_any_length(small):
 
 def test_pipelined_tokens_prefill_faster(small):
     fast = replace(small, schedule="pipelined")
-    assert fast.prefill_s / small.prefill_s == pytest.approx(21 / 65, rel=0.1)
+    assert fast.prefill_s / small.prefill_s == approx(21 / 65, rel=0.1)
     one = replace(small, work=Work(length=1))
     assert one.prefill_s == one.step_s
 
 
 def test_slow_steps_need_cells_that_keep_longer(small):
-    assert small.tau_needed_s == pytest.approx(small.step_s / 1.6e-4)
+    assert small.tau_needed_s == approx(small.step_s / 1.6e-4)
     attention_only = 12 * 65e-9 / 5e-3  # how the published decay comes about
-    assert attention_only == pytest.approx(1.6e-4, rel=0.03)
+    assert attention_only == approx(1.6e-4, rel=0.03)
 
 
 @pytest.mark.parametrize("field", ["length", "batch"])

@@ -7,6 +7,7 @@ from estimate.errors import EstimateError
 from estimate.validate import PUBLISHED_ACCURACY, validate
 from estimate.virtual import predict
 from estimate.workload import Workload
+from tests.estimate.si import approx
 
 
 def row(heads, late=0):
@@ -44,7 +45,7 @@ def test_a_late_token_is_counted(found, heads):
     result = validate(found(row(1), row(heads, late=40)))
     assert result["tokens_off"] == 1
     worst = result["rows"][1]
-    assert worst["accuracy"] == pytest.approx(1 - 40 / worst["cycles"]) == result["accuracy"]
+    assert worst["accuracy"] == approx(1 - 40 / worst["cycles"]) == result["accuracy"]
 
 
 def test_edges_of_other_tokens_are_refused(found):
