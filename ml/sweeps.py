@@ -94,51 +94,29 @@ def sweeps(spec: HardwareSpec) -> list[Sweep]:
 
 
 def _design(spec: HardwareSpec) -> list[Sweep]:
+    """Window, levels and leakage."""
     levels = spec.levels
+    windows, counts = (8, 16, 32, 64, 128, 256), tuple(2**bits - 1 for bits in range(1, 7))
+    decays = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
+    def with_q(spec: HardwareSpec, n: float) -> HardwareSpec:
+        return with_levels(spec, q=int(n))
+
+    def with_kv(spec: HardwareSpec, n: float) -> HardwareSpec:
+        return with_levels(spec, kv=int(n))
+
+    def with_count(spec: HardwareSpec, n: float) -> HardwareSpec:
+        return with_levels(spec, out_bits=int(n).bit_length())
 
     def leaking(spec: HardwareSpec, decay: float) -> HardwareSpec:
         return spec.replace(leakage__decay_per_token=decay)
 
     return [
-        Sweep(
-            "window",
-            "tokens",
-            (8, 16, 32, 64, 128, 256),
-            spec.geometry.window,
-            with_window,
-            base=2,
-        ),
-        Sweep(
-            "levels of q",
-            "levels",
-            (2, 4, 8, 16, 32, 64),
-            levels.q,
-            lambda spec, n: with_levels(spec, q=int(n)),
-            base=2,
-        ),
-        Sweep(
-            "levels of k and v",
-            "levels",
-            (2, 4, 8, 16, 32),
-            levels.kv,
-            lambda spec, n: with_levels(spec, kv=int(n)),
-            base=2,
-        ),
-        Sweep(
-            "largest output count",
-            "counts",
-            tuple(2**bits - 1 for bits in range(1, 7)),
-            levels.count_max,
-            lambda spec, n: with_levels(spec, out_bits=int(n).bit_length()),
-            base=2,
-        ),
-        Sweep(
-            "leakage",
-            "1 / token",
-            (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-            spec.leakage.decay_per_token,
-            leaking,
-        ),
+        Sweep("window", "tokens", windows, spec.geometry.window, with_window, 2),
+        Sweep("levels of q", "levels", (2, 4, 8, 16, 32, 64), levels.q, with_q, 2),
+        Sweep("levels of k and v", "levels", (2, 4, 8, 16, 32), levels.kv, with_kv, 2),
+        Sweep("largest output count", "counts", counts, levels.count_max, with_count, 2),
+        Sweep("leakage", "1 / token", decays, spec.leakage.decay_per_token, leaking),
     ]
 
 
