@@ -54,7 +54,7 @@ def compare(
     differ = np.flatnonzero(counts != outcome.counts[index, :, dimension])
     first = Mismatch(
         head=heads[index],
-        token=index - heads.index(heads[index]),
+        token=heads[:index].count(heads[index]),
         dimension=dimension,
         got=int(outcome.out[index, dimension]),
         expected=int(expected[index, dimension]),

@@ -91,7 +91,7 @@ def main() -> int:
     """Command line: 0 if all codes agree, 1 if not, 2 on an error."""
     args = _arguments()
     spec = load_preset()
-    passage = load_golden(spec, args.golden).passage
+    passage = load_golden(spec, args.golden).by_query_head()
     codes = {name: _token_major(passage[name], args.heads, args.tokens) for name in (*"qkv", "out")}
     heads = codes["q"].shape[1]
     schedule = args.schedule or next(iter(spec.schedules))
