@@ -150,7 +150,7 @@ golden: $(ML) ## write the golden vectors anew
 test: $(TEST) $(ICARUS) ## lint, then run the tests (without the slow ones)
 	@$(LINT); lint=$$?; $(PY) -m pytest && exit $$lint
 
-test-all: $(TEST) $(ICARUS) ## lint, then run every test
+test-all: $(TEST) $(ICARUS) .venv/.stamp-eval ## lint, then run every test
 	@$(LINT); lint=$$?; $(PY) -m pytest -m "" && exit $$lint
 
 lint: $(TEST) ## ruff, import-linter and pyright

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -89,6 +91,30 @@ def test_a_class_needs_its_hardware(folder):
         GainCellLlamaForCausalLM(config)
     with pytest.raises(ModelError, match=r"dimension 16: specification leroux2025 has"):
         GainCellLlamaForCausalLM(config, load_preset())
+
+
+def test_no_hub_is_asked(folder, llama, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("socket.socket.connect", lambda _, address: asked.append(address))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *address, **_: asked.append(address) or [])
+    llama.save_pretrained(tmp_path / "base")
+    load_converted(folder)
+    load_base(tmp_path / "base")
+    with pytest.raises(ArtefactError):
+        load_base("an-owner/a-model")
+    assert asked == []
+
+
+def test_the_extra_is_named_where_it_is_missing():
+    hide = "import sys; sys.path_importer_cache.clear(); sys.meta_path.insert(0, Hide())"
+    finder = (
+        "class Hide:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'transformers': raise ModuleNotFoundError(name)\n"
+    )
+    program = f"{finder}{hide}\nimport ml.hf"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "ml.hf needs transformers: run `sh .ci/install.sh hf`" in done.stderr
 
 
 def test_bad_folders_are_named(folder, tmp_path):
