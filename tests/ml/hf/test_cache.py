@@ -97,15 +97,16 @@ def test_the_cache_holds_codes_of_few_windows(llama, hf_spec, generator):
 
 
 @torch.no_grad()
-def test_padded_sequences_decode_as_alone_also_when_their_start_is_forgotten(converted, hf_ids):
-    start, tokens = 5, hf_ids.shape[1]
+@pytest.mark.parametrize(("start", "sizes"), [(5, [7] + [1] * 40 + [3, 10]), (40, [41] + [1] * 19)])
+def test_padded_sequences_decode_as_alone_whatever_is_forgotten(start, sizes, converted, hf_ids):
+    tokens = hf_ids.shape[1]
     alone = converted(hf_ids[:1, start:], use_cache=False).logits
     mask = torch.ones(3, tokens, dtype=torch.long)
     mask[0, :start] = 0
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
     past: Any = None
     got, first = [], 0
-    for size in [7] + [1] * 40 + [3, 10]:
+    for size in sizes:
         stop = first + size
         out = converted(
             hf_ids[:, first:stop],
@@ -116,7 +117,7 @@ def test_padded_sequences_decode_as_alone_also_when_their_start_is_forgotten(con
         )
         past, first = out.past_key_values, stop
         got.append(out.logits)
-    assert past.layers[0].forgotten > start
+    assert past.layers[0].forgotten > 0
     assert torch.allclose(torch.cat(got, dim=1)[:1, start:], alone, atol=1e-5)
 
 

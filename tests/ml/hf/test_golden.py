@@ -7,7 +7,7 @@ from cosim.golden import load_golden
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError
 from ml.hf import convert
-from ml.hf.golden import codes_of, write_golden
+from ml.hf.golden import codes_of, make_wrap, write_golden
 
 
 class Letters:
@@ -48,6 +48,16 @@ def test_the_golden_head_replays_each_query_head_with_its_keys(folder, hf_spec):
     assert len(wrap["q"]) > hf_spec.geometry.window
     out = GoldenHead(hf_spec, xp=torch).run(*(wrap[name] for name in "qkv"))
     assert torch.equal(out, wrap["out"].double()) and out.abs().max() > 2
+
+
+def test_the_wrap_has_the_keys_of_its_own_head(model, hf_ids):
+    model = model.double()
+    codes, _ = codes_of(model, hf_ids[0])
+    last = codes.q.shape[1] - 1
+    wrap = make_wrap(model, hf_ids[0], 1, last)
+    assert torch.equal(wrap["q"].double(), codes.q[1, last])
+    assert torch.equal(wrap["k"].double(), codes.k[1, -1])
+    assert torch.equal(wrap["out"].double(), codes.out[1, last])
 
 
 def test_the_co_simulation_reads_them_group_by_group(folder, hf_spec):
