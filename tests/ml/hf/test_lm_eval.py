@@ -36,9 +36,10 @@ def test_lm_eval_scores_a_converted_model(hf_spec, tmp_path):
     pytest.importorskip("lm_eval", reason="lm-eval is not installed: sh .ci/install.sh eval")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of its many imports
-        from lm_eval import simple_evaluate
-        from lm_eval.models.huggingface import HFLM
-        from lm_eval.tasks import TaskManager
+        # The extra `eval` is not there where types are checked.
+        from lm_eval import simple_evaluate  # pyright: ignore[reportMissingImports]
+        from lm_eval.models.huggingface import HFLM  # pyright: ignore[reportMissingImports]
+        from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
 
         data = tmp_path / "questions.jsonl"
         data.write_text("".join(json.dumps(q) + "\n" for q in QUESTIONS))
