@@ -76,6 +76,10 @@ class HardwareSpec(Group):
                 raise ValueError(hazard)
         return self
 
+    def __hash__(self) -> int:
+        # `schedules` cannot be hashed. A part will do: equality compares everything.
+        return hash((self.name, self.geometry, self.levels, self.cell, self.leakage))
+
     def _bounds(self) -> list[Bound]:
         """Rules across fields."""
         supply = self.cell.v_supply_v

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -123,12 +122,7 @@ class SimulatedHeads:
     def __enter__(self) -> "SimulatedHeads":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def attend(

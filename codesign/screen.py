@@ -3,7 +3,6 @@
 import shutil
 import sys
 import time
-from types import TracebackType
 
 __all__ = ["Screen"]
 
@@ -28,12 +27,7 @@ class Screen:
     def __enter__(self) -> "Screen":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.text("\n")
 
     def state(self, text: str) -> None:

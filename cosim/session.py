@@ -8,7 +8,6 @@ there, and its end ends the simulator.
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import Client, Connection, Listener
-from types import TracebackType
 
 from cosim.job import OUTCOME, Job, Outcome
 from cosim.simulation import Build
@@ -38,12 +37,7 @@ class Session:
     def __enter__(self) -> "Session":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def wait_until_ready(self) -> None:

@@ -4,6 +4,8 @@ The cache is what the arrays hold: key and value codes by slot, token t in slot 
 was written follows from how many tokens there were.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -29,17 +31,23 @@ def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tenso
     k, v: uint8 codes [B, Hkv, slot, D], Hq a multiple of Hkv, the slots whole sub-tiles. age:
     [B or 1, slot] tokens since the write of each; slots of negative age are not seen.
     """
-    levels = torch.arange(spec.levels.kv, dtype=torch.float64)
-    constant, by_level = cell_terms(spec, levels)
+    constant, by_level, leakage = _tables(spec)
     k_terms, v_terms = (_by_code(by_level, codes) for codes in (k, v))
     queries = q.double().unflatten(1, (k.shape[1], -1))  # [B, Hkv, g, D]
-    leak = leakage_factors(leakage_table(spec, like=levels), age)[:, :, None, None]
+    leak = leakage_factors(leakage, age)[:, :, None, None]
     phi_ps = charge_to_pulse(spec, score_charge(queries, constant, k_terms, leak))
     seen = (age >= 0)[:, None, None]
     width_ps = signed_charge_to_pulse(
         spec, row_charge(spec, phi_ps * seen, constant, v_terms, leak)
     )
     return count_pulses(spec, width_ps).sum(-3).flatten(1, 2)
+
+
+@lru_cache(maxsize=8)  # every token of every layer asks for the same
+def _tables(spec: HardwareSpec) -> tuple[float, list[Tensor], Tensor]:
+    """Constant and terms of the charge of a cell by level, and the leakage by age."""
+    levels = torch.arange(spec.levels.kv, dtype=torch.float64)
+    return *cell_terms(spec, levels), leakage_table(spec, like=levels)
 
 
 def _by_code(by_level: list[Tensor], codes: Tensor) -> list[Tensor]:

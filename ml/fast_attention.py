@@ -4,6 +4,7 @@
 that it cannot take, `exact_attention` does, more slowly and with more memory.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -61,6 +62,9 @@ class _Plan:
         return KernelPlan(blocks=q.shape[1], group=q.shape[2], **self.fields)
 
 
+_plan_of = lru_cache(maxsize=8)(_Plan)  # every layer of every step asks for the same
+
+
 class _Blockwise(torch.autograd.Function):
     """q [head, block, group, row, D], k and v [head, block, row, D]: codes like q."""
 
@@ -97,7 +101,7 @@ def fast_attention(
     Raises `CodeError` for shapes that do not fit, `SpecError` for imperfect hardware.
     """
     check_inputs(spec, q, k, v)
-    plan = _Plan(spec, q.dtype) if q.dtype in REALS and q.device.type == "cpu" else None
+    plan = _plan_of(spec, q.dtype) if q.dtype in REALS and q.device.type == "cpu" else None
     if plan is None or plan.library is None:
         return exact_attention(spec, q, k, v, SurrogateOps())
     tokens, rows, group = q.shape[-2], spec.geometry.subtile, q.shape[-3] // k.shape[-3]

@@ -9,7 +9,6 @@ import math
 import shutil
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from torch.utils.tensorboard.writer import SummaryWriter
@@ -65,12 +64,7 @@ class Journal:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self.silent:
             self._line.close()
             self._writer.close()
