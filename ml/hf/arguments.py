@@ -78,6 +78,12 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     group("--scaler-factor", type=float, default=6.0, help="rate of scalers / of weights (6)")
     group("--mixing-factor", type=float, default=2.0, help="rate of mixing / of weights (2)")
     group("--hidden-weight", type=float, default=1.0, help="of the residual stream's error (1)")
+    group(
+        "--text-weight",
+        type=float,
+        default=0.0,
+        help="share of the text's own words in the target, 0 to 1; the rest is the teacher's (0)",
+    )
     group("--mlp-rank", type=int, default=0, help="rank of updates of the MLP (0: none)")
     group("--seed", type=int, default=1)
     group("--validate-every", type=int, default=50, help="steps (50)")
@@ -176,6 +182,7 @@ def options_of(given: argparse.Namespace) -> Options:
         calibration_texts=given.calibration_texts,
         refit_texts=given.refit_texts,
         hidden_weight=given.hidden_weight,
+        text_weight=given.text_weight,
         validation_texts=given.validation_texts,
         precision=given.precision,
         seed=given.seed,

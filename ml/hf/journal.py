@@ -18,7 +18,7 @@ from analog_models.files import write_text
 from ml.training import write_log
 
 LOG_FILE, TENSORBOARD = "log.jsonl", "tensorboard"
-CURVES = ("train_loss", "validation_loss", "divergence", "stream")
+CURVES = ("train_loss", "validation_loss", "divergence", "surprise", "stream")
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

@@ -38,9 +38,9 @@ class LayerWise:
     def __init__(self, teacher: Network, student: Network) -> None:
         self.teacher, self.student = teacher, student
 
-    def __call__(self, ids: Tensor) -> Result:
-        """Ids [B, T]; adds the gradients. The mean error, and those of the layers."""
-        errors = self.errors(ids, backward=True)
+    def __call__(self, texts: Tensor) -> Result:
+        """Texts [B, T + 1]; adds the gradients. The mean error, and those of the layers."""
+        errors = self.errors(texts[:, :-1], backward=True)
         return torch.stack(errors).mean(), {"layers": [float(error) for error in errors]}
 
     def errors(self, ids: Tensor, backward: bool = False) -> list[Tensor]:
@@ -64,17 +64,25 @@ class LayerWise:
 class EndToEnd:
     """KL divergence from the teacher's words, and error of the residual stream on the way there.
 
-    `hidden_weight`: of that error, the mean over every HIDDEN_EVERY-th layer.
+    `hidden_weight`: of that error, the mean over every HIDDEN_EVERY-th layer. `text_weight`: share
+    of the words that the text itself has next, in place of the teacher's.
     """
 
-    def __init__(self, teacher: Network, student: Network, hidden_weight: float = 1.0) -> None:
-        self.teacher, self.student, self.hidden_weight = teacher, student, hidden_weight
+    def __init__(
+        self,
+        teacher: Network,
+        student: Network,
+        hidden_weight: float = 1.0,
+        text_weight: float = 0.0,
+    ) -> None:
+        self.teacher, self.student = teacher, student
+        self.hidden_weight, self.text_weight = hidden_weight, text_weight
         chosen = slice(HIDDEN_EVERY - 1, None, HIDDEN_EVERY)
         layers = range(len(teacher.blocks))
         self.layers = list(layers[chosen]) or [layers[-1]]
 
-    def __call__(self, ids: Tensor) -> Result:
-        """Ids [B, T]; adds the gradients. The loss, and its two parts."""
+    def __call__(self, texts: Tensor) -> Result:
+        """Texts [B, T + 1]; adds the gradients. The loss, and its parts."""
         wanted: list[Tensor] = []
         errors: list[Tensor] = []
 
@@ -84,36 +92,43 @@ class EndToEnd:
         def compare(i: int, _args: tuple, _kwargs: dict, output: Any) -> None:
             errors.append(relative_error(normalised(state_of(output)), wanted[i]))
 
-        teacher, student = self.teacher, self.student
+        teacher, student, ids = self.teacher, self.student, texts[:, :-1]
         theirs = [teacher.blocks[i] for i in self.layers]
         with torch.no_grad(), teacher.autocast(), hooked(theirs, note):
             target = teacher.hidden(ids)
         with torch.enable_grad(), student.autocast():
             with hooked([student.blocks[i] for i in self.layers], compare):
                 states = student.hidden(ids)
-            divergence, gradient = self.divergence(target, states.detach())
+            parts, gradient = self.words(target, states.detach(), texts[:, 1:])
             stream = torch.stack(errors).mean()
             weighted = self.hidden_weight * stream
         torch.autograd.backward((states, weighted), (gradient, torch.ones_like(weighted)))
-        details = {"divergence": float(divergence), "stream": float(stream.detach())}
-        return divergence + weighted.detach(), details
+        loss = (1 - self.text_weight) * parts[0] + self.text_weight * parts[1]
+        divergence, surprise = parts.tolist()
+        stream = float(stream.detach())
+        details = {"divergence": divergence, "surprise": surprise, "stream": stream}
+        return loss + weighted.detach(), details
 
-    def divergence(self, target: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        """KL divergence (nats per token) of two last states [B, T, C], and its gradient.
+    def words(self, target: Tensor, states: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
+        """What two last states [B, T, C] say of the next words, `following` [B, T].
 
-        The logits of all tokens together would not fit: a vocabulary is far wider than a model.
+        Returns KL divergence and surprise by the text [2], both in nats per token, and the
+        gradient of their weighted sum [B, T, C]. The logits of all tokens together would not fit:
+        a vocabulary is far wider than a model.
         """
-        gradient, total = torch.empty_like(states), torch.zeros(())
-        count, rows = states.shape[0] * states.shape[1], self.student.rows()
+        gradient, total = torch.empty_like(states), torch.zeros(2)
+        rows, weight = self.student.rows(), self.text_weight
         parts = (x.flatten(0, 1).split(rows) for x in (target, states, gradient))
-        for wanted, own, into in zip(*parts, strict=True):
+        for wanted, own, into, words in zip(*parts, following.flatten().split(rows), strict=True):
             own = own.detach().requires_grad_()
             with torch.no_grad():
                 teacher = functional.log_softmax(self.teacher.logits(wanted), dim=-1)
             student = functional.log_softmax(self.student.logits(own), dim=-1)
-            loss = functional.kl_div(student, teacher, reduction="sum", log_target=True) / count
-            into.copy_(torch.autograd.grad(loss, own)[0])
-            total += loss.detach()
+            divergence = functional.kl_div(student, teacher, reduction="sum", log_target=True)
+            surprise = functional.nll_loss(student, words, reduction="sum")
+            loss = (1 - weight) * divergence + weight * surprise
+            into.copy_(torch.autograd.grad(loss / following.numel(), own)[0])
+            total += torch.stack((divergence, surprise)).detach() / following.numel()
         return total, gradient
 
 

@@ -120,12 +120,12 @@ def train_stage(work: Adaptation, stage: str, student: Network) -> float:
     objective: Callable[[Tensor], Result] = (
         LayerWise(work.softmax, student)
         if stage == "layerwise"
-        else EndToEnd(work.softmax, student, options.hidden_weight)
+        else EndToEnd(work.softmax, student, options.hidden_weight, options.text_weight)
     )
     details: dict[str, Any] = {}
 
-    def loss_of(ids: Tensor, _step: int) -> Tensor:
-        loss, found = objective(ids[:, :-1])
+    def loss_of(texts: Tensor, _step: int) -> Tensor:
+        loss, found = objective(texts)
         details.update(found)
         return loss
 

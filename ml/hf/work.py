@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from analog_models.spec import HardwareSpec
+from ml.errors import SettingError
 from ml.hf.initialise import Mapping
 from ml.hf.matching import Matching
 from ml.hf.network import Network, freeze
@@ -38,12 +39,17 @@ class Options:
     matching: Matching = "charge"
     mapping: Mapping = field(default_factory=Mapping)
     hidden_weight: float = 1.0
+    text_weight: float = 0.0
     calibration_texts: int = 16
     refit_texts: int = 32
     matching_texts: int = 4
     validation_texts: int = 8
     precision: str = "bfloat16"
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.text_weight <= 1:
+            raise SettingError(f"text_weight is {self.text_weight}, must be in [0, 1]")
 
     @property
     def dtype(self) -> torch.dtype:
@@ -79,6 +85,7 @@ class Adaptation:
             "text": self.text.digest,
             "context": self.options.context,
             "hidden_weight": self.options.hidden_weight,
+            "text_weight": self.options.text_weight,
             "mlp_rank": self.options.mlp_rank,
             "precision": self.options.precision,
         }

@@ -22,17 +22,24 @@ def test_the_teacher_makes_no_error_at_all(soft, texts):
     assert errors == {"attention": [0.0, 0.0], "stream": [0.0, 0.0]}
 
 
-def test_divergence_and_gradient_are_those_of_all_logits_at_once(soft, student, texts, monkeypatch):
-    objective = EndToEnd(soft, student, hidden_weight=0.0)
+@pytest.mark.parametrize("text_weight", [0.0, 0.7])
+def test_loss_and_gradient_are_those_of_all_logits_at_once(
+    soft, student, texts, monkeypatch, text_weight
+):
+    objective = EndToEnd(soft, student, hidden_weight=0.0, text_weight=text_weight)
     monkeypatch.setattr("ml.hf.network.LOGITS", 5 * soft.model.config.vocab_size)
     loss, details = objective(texts)
     found = gradients(student)
-    wanted = functional.log_softmax(soft.model(texts).logits, -1).flatten(0, 1)
-    got = functional.log_softmax(student.model(texts, use_cache=False).logits, -1).flatten(0, 1)
-    direct = functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
+    ids = texts[:, :-1]
+    wanted = functional.log_softmax(soft.model(ids).logits, -1).flatten(0, 1)
+    got = functional.log_softmax(student.model(ids, use_cache=False).logits, -1).flatten(0, 1)
+    divergence = functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
+    surprise = functional.nll_loss(got, texts[:, 1:].flatten())
+    direct = (1 - text_weight) * divergence + text_weight * surprise
     direct.backward()
     assert float(loss) == pytest.approx(float(direct.detach()), rel=1e-5)
-    assert details["divergence"] == pytest.approx(float(loss), rel=1e-5)
+    assert details["divergence"] == pytest.approx(float(divergence.detach()), rel=1e-5)
+    assert details["surprise"] == pytest.approx(float(surprise.detach()), rel=1e-5)
     for name, gradient in gradients(student).items():
         if name in found and "embed" not in name:
             assert (found[name] - gradient).norm() < 0.01 * gradient.norm(), name
