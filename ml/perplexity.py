@@ -1,12 +1,14 @@
 """Perplexity of a language model on a text, in texts of one context length."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ml.errors import SettingError
-from ml.model import LanguageModel, next_token_loss
+from ml.model import next_token_loss
 
 EVALUATION_BATCH = 16
 
@@ -28,14 +30,25 @@ def texts_of(tokens: Tensor, context: int, limit: int | None = None) -> Tensor:
 
 
 @torch.no_grad()
-def mean_loss(model: LanguageModel, texts: Tensor) -> float:
-    """Mean next-token loss (nats) over `texts` [n, context + 1]."""
-    total = 0.0
-    for batch in texts.split(EVALUATION_BATCH):
-        total += float(next_token_loss(model(batch[:, :-1]), batch[:, 1:])) * len(batch)
+def mean_loss(
+    logits_of: Callable[[Tensor], Tensor],
+    texts: Tensor,
+    batch: int = EVALUATION_BATCH,
+    tell: Callable[[int], None] = lambda _: None,
+) -> float:
+    """Mean next-token loss (nats) over `texts` [n, context + 1].
+
+    logits_of: a language model, ids [B, T] -> [B, T, vocabulary]. `tell` hears after each batch
+    how many texts are done.
+    """
+    total, done = 0.0, 0
+    for part in texts.split(batch):
+        total += float(next_token_loss(logits_of(part[:, :-1]), part[:, 1:])) * len(part)
+        done += len(part)
+        tell(done)
     return total / len(texts)
 
 
-def perplexity(model: LanguageModel, texts: Tensor) -> float:
-    """Exp of the mean loss; every position of every text counts the same."""
-    return math.exp(mean_loss(model, texts))
+def perplexity(logits_of: Callable[[Tensor], Tensor], texts: Tensor, **options: Any) -> float:
+    """Exp of `mean_loss`; every position of every text counts the same."""
+    return math.exp(mean_loss(logits_of, texts, **options))

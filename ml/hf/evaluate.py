@@ -1,12 +1,9 @@
 """SmolLM2-135M on the project's held-out text: softmax, naive swap, and what was adapted."""
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from analog_models.files import sha256
@@ -20,7 +17,7 @@ from ml.hf.convert import convert
 from ml.hf.delta import load_delta, weights_sha256
 from ml.hf.models import heads_of
 from ml.hf.text import ids_of
-from ml.perplexity import texts_of
+from ml.perplexity import perplexity, texts_of
 from ml.shipped import CHECKPOINTS
 
 CONTEXT, TEXTS = 512, 16
@@ -34,15 +31,11 @@ def heldout_ids(pretrained: PreTrainedTokenizerBase) -> Tensor:
     return ids_of(texts, pretrained)
 
 
-@torch.no_grad()
-def perplexity(model: PreTrainedModel, texts: Tensor, tell: Callable[[int], None]) -> float:
-    """Of texts [n, T + 1], one at a time; `tell` hears after each how many are done."""
-    total = 0.0
-    for done, text in enumerate(texts, 1):
-        logits = model(text[None, :-1], use_cache=False).logits[0].float()
-        total += float(functional.cross_entropy(logits, text[1:]))
-        tell(done)
-    return math.exp(total / len(texts))
+def measured(model: PreTrainedModel, texts: Tensor, tell: Callable[[int], None]) -> float:
+    """Perplexity of texts [n, T + 1], one at a time; `tell` hears how many are done."""
+    return perplexity(
+        lambda ids: model(ids, use_cache=False).logits.float(), texts, batch=1, tell=tell
+    )
 
 
 def on_fast_kernel(model: PreTrainedModel) -> PreTrainedModel:
@@ -83,7 +76,7 @@ def evaluate(spec: HardwareSpec, report: Report, count: int | None = None) -> No
             report.missing(name, f"no {path.name}")
             continue
         model = make()
-        value = perplexity(model, texts, lambda done, name=name: _progress(name, done, len(texts)))
+        value = measured(model, texts, lambda done, name=name: _progress(name, done, len(texts)))
         report.add(SMOLLM2, name, value, NOTHING if path is None else _cost(path, name))
 
 
