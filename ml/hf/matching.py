@@ -23,6 +23,8 @@ from ml.matching import Statistics, cell_charge, follow
 
 Matching = Literal["published", "charge", "regression"]
 MATCHINGS: tuple[str, ...] = get_args(Matching)
+# Of a channel's inputs: a cell that saturates may never show the statistics that are wanted.
+LARGEST_SCALE, LARGEST_SHIFT = 3.0, 0.5  # factor either way; of full scale
 
 
 class _Scaler:
@@ -38,12 +40,16 @@ class _Scaler:
         self.own_scale = self.scale.detach().clone()
         self.own_offset = self.offset.detach().clone() if published else None
         shape = (len(self.offset), 1) if published else self.offset.shape
+        self.limited = not published and name != "out"
         self.a = torch.ones(shape)
-        self.b = torch.zeros(shape) if published else self.offset.detach().clone()
+        self.b = self.first_b = torch.zeros(shape) if published else self.offset.detach().clone()
 
     def move(self, factor: Tensor, shift: Tensor) -> None:
         """Multiply a, add to b."""
         self.a, self.b = self.a * factor, self.b + shift
+        if self.limited:
+            self.a = self.a.clamp(1 / LARGEST_SCALE, LARGEST_SCALE)
+            self.b = self.b.clamp(self.first_b - LARGEST_SHIFT, self.first_b + LARGEST_SHIFT)
         a = self.a if self.scale.dim() == self.a.dim() else self.a[:, None]
         self.scale.copy_(self.own_scale * a)
         own = 0.0 if self.own_offset is None else self.a * self.own_offset

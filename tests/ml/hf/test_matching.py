@@ -62,3 +62,23 @@ def test_regression_brings_the_attention_nearer(soft, student, texts, monkeypatc
         match(student, texts, matching, to_cubic(student), 1e-3)
         found[matching] = sum(layer_errors(soft, student, texts)["attention"])
     assert found["regression"] < found["charge"]
+
+
+def test_a_channel_that_cannot_follow_is_left_in_reach(soft, student, texts, monkeypatch):
+    monkeypatch.setattr("ml.matching.MAX_STEPS", 40)
+    initialise(student, soft, texts, Mapping())
+    keys = student.attentions[0].heads.offset_k
+    with torch.no_grad():
+        keys[0, 0] = 3.0  # always at the highest level: moves neither mean nor spread
+    before = {n: t.clone() for n, t in student.model.state_dict().items()}
+
+    def to_other_cells():
+        to_cubic(student)()
+        with torch.no_grad():
+            student.attentions[0].heads.mix_k[0, :, 0] *= 1e-3  # and nothing is left to amplify
+
+    match(student, texts, "charge", to_other_cells, 1e-3)
+    after = student.model.state_dict()
+    shift = max(float((after[n] - t).abs().max()) for n, t in before.items() if "offset_k" in n)
+    assert shift < 0.51
+    assert bool(torch.isfinite(torch.cat([t.half().flatten() for t in after.values()])).all())
