@@ -1,12 +1,14 @@
 """Latency, energy and area of a specification, beside the published figures.
 
     python -m estimate [--spec FILE] [--tree [DEPTH]] [--schedule NAME] [--basis NAME] [--build DIR]
+    python -m estimate sweep ...   (design-space exploration: see its --help)
 
 Cycles, gates and signals were measured (`estimate/measured.json`, `make measure`). With --tree only
 the energy of one token is printed, opened down to one action.
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,13 @@ from estimate.head import BASES
 from estimate.measured import MEASURED, load_measured
 from estimate.overview import Estimate
 from estimate.show import show
+from estimate.sweep.command import main as sweep
 
 
 def main() -> int:
     """Command line: print the tables and write `result.json`; 1 if a published row is off."""
+    if sys.argv[1:2] == ["sweep"]:
+        return sweep(sys.argv[2:])
     args = _arguments()
     spec = load_spec(args.spec) if args.spec else load_preset()
     estimate = Estimate(spec, load_measured(args.measured))
