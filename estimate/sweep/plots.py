@@ -17,9 +17,9 @@ __all__ = ["plot"]
 
 STYLE: Any = {"font.size": 9, "axes.titlesize": 10, "axes.grid": True, "grid.alpha": 0.3}
 PANELS = (
-    ("energy_j", 1e-9, "energy of a token, nJ"),
-    ("latency_s", 1e-9, "latency of a token, ns"),
-    ("area_m2", 1e-6, "area of a head, mm²"),
+    ("energy_j", 1e-9, "log", "energy of a token, nJ"),
+    ("latency_s", 1e-9, "linear", "latency of a token, ns"),
+    ("area_m2", 1e-6, "log", "area of a head, mm²"),
 )
 OTHERS, HERE = "#c9c9c9", "black"
 MARKERS = "osD^vPX*"
@@ -36,8 +36,8 @@ def plot(points: Sequence[Point], here: Design, path: Path) -> Path:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10.5, 4.2), layout="constrained")
         panels = figure.subplots(1, len(PANELS), sharey=True)
-        for axes, (field, scale, label) in zip(panels, PANELS, strict=True):
-            _panel(axes, shown, here, field, scale)
+        for axes, (field, scale, kind, label) in zip(panels, PANELS, strict=True):
+            _panel(axes, shown, here, field, scale, kind)
             axes.set_xlabel(label)
         panels[0].set_ylabel("attention error, relative RMS")
         handles, labels = panels[0].get_legend_handles_labels()
@@ -50,7 +50,9 @@ def plot(points: Sequence[Point], here: Design, path: Path) -> Path:
     return path
 
 
-def _panel(axes: Axes, points: Sequence[Point], here: Design, field: str, scale: float) -> None:
+def _panel(
+    axes: Axes, points: Sequence[Point], here: Design, field: str, scale: float, kind: str
+) -> None:
     def draw(chosen: Sequence[Point], marker: str, **style: Any) -> None:
         x = [getattr(point.costs, field) / scale for point in chosen]
         axes.plot(x, [point.error for point in chosen], marker, **style)
@@ -65,9 +67,9 @@ def _panel(axes: Axes, points: Sequence[Point], here: Design, field: str, scale:
         draw(chosen, marker, ms=4, color=colour, label=f"front, window {window}")
     ring = {"ms": 11, "mfc": "none", "mew": 1.4, "color": HERE}
     draw([p for p in points if p.design == here], "o", **ring, label="the specification itself")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_formatter(NullFormatter())
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.set_xscale(kind)
+    if kind == "log":
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_ylim(bottom=0)
