@@ -48,6 +48,13 @@ def test_the_pipelined_period_follows_the_longer_pulse():
     assert period(q_levels=8) == 21 and period(q_levels=8, out_bits=3) == 13
 
 
+def test_a_long_count_keeps_clear_of_the_quiet_cycle():
+    lengths = styles._Lengths(write=5, reset=5, score=3, activate=3, gap=2, read_out=30)
+    tree = styles._pipelined(lengths)
+    busy = {cycle % tree["period"] for cycle in range(tree["read_out"][0] - 1, tree["read_out"][1])}
+    assert tree["hold"] not in busy and len(busy) == tree["period"] - 1
+
+
 def test_a_schedule_of_no_style_stays_as_it_is_and_is_refused():
     odd = SPEC.schedules["overlapped"].model_copy(update={"read_out": (38, 53), "period": 55})
     spec = SPEC.replace(schedules={"odd": odd})
