@@ -20,7 +20,7 @@ from analog_models import physics
 from analog_models.errors import ArtefactError
 from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec
-from estimate.sweep import attention, text
+from estimate.sweep import attention, design, text
 from estimate.sweep.attention import attention_error, reference_output
 from estimate.sweep.design import Design
 from estimate.sweep.text import Text
@@ -28,6 +28,7 @@ from estimate.sweep.text import Text
 __all__ = ["available_workers", "error_key", "find_errors", "identity_of"]
 
 BATCH = 8  # designs between two saves
+SOURCES = (physics, attention, design, text)  # what an error is computed with
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # workers are side by side
 Errors = dict[str, float]
 
@@ -37,23 +38,23 @@ def available_workers() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def error_key(design: Design, tokens: int) -> str:
+def error_key(point: Design, tokens: int) -> str:
     """What of a design decides its error: not the schedule, nor how much of the window is empty."""
-    window = "all" if design.window >= tokens else design.window
-    decisive = design._asdict() | {"window": window}
+    window = "all" if point.window >= tokens else point.window
+    decisive = point._asdict() | {"window": window}
     return " ".join(f"{name}={value!r}" for name, value in decisive.items() if name != "schedule")
 
 
-def identity_of(base: HardwareSpec, text_: Text, seed: int) -> str:
+def identity_of(base: HardwareSpec, signals: Text, seed: int) -> str:
     """Hash of all else that decides errors: specification, text, and the code that computes."""
-    sources = [Path(m.__file__ or "").read_text() for m in (physics, attention, text)]
-    parts = [base.codes_hash, text_.sha256, text_.tokens, seed, *sources]
+    sources = [Path(m.__file__ or "").read_text() for m in SOURCES]
+    parts = [base.codes_hash, signals.sha256, signals.tokens, seed, *sources]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def find_errors(
     base: HardwareSpec,
-    text_: Text,
+    signals: Text,
     wanted: dict[str, HardwareSpec],
     path: Path,
     identity: str,
@@ -68,9 +69,9 @@ def find_errors(
     left = [key for key in wanted if key not in known]
     progress = _Progress(len(wanted), len(wanted) - len(left))
     if left:
-        reference = reference_output(base, text_)
+        reference = reference_output(base, signals)
         batches = [left[i : i + BATCH] for i in range(0, len(left), BATCH)]
-        tasks = [({key: wanted[key] for key in keys}, text_, reference) for keys in batches]
+        tasks = [({key: wanted[key] for key in keys}, signals, reference) for keys in batches]
         for found in _run(tasks, workers):
             known |= found
             write_json(path, {"identity": identity, "errors": known})
@@ -90,8 +91,8 @@ def _load(path: Path, identity: str) -> Errors:
 Task = tuple[dict[str, HardwareSpec], Text, np.ndarray]
 
 
-def _batch(specs: dict[str, HardwareSpec], text_: Text, reference: np.ndarray) -> Errors:
-    return {key: attention_error(spec, text_, reference) for key, spec in specs.items()}
+def _batch(specs: dict[str, HardwareSpec], signals: Text, reference: np.ndarray) -> Errors:
+    return {key: attention_error(spec, signals, reference) for key, spec in specs.items()}
 
 
 def _run(tasks: Sequence[Task], workers: int) -> Iterator[Errors]:
