@@ -39,7 +39,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate validate measure test test-all lint format train adapt eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep validate measure test test-all lint format train adapt eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -48,7 +48,8 @@ help: ## list the targets
 	@echo "variables:"
 	@echo "  SIM=...       sim, verify, generate, bench, soak: icarus or verilator (icarus; bench: both;"
 	@echo "                soak: verilator where it is installed)"
-	@echo "  WORKERS=N     sim, verify, bench: heads simulated at once (as many as there are cores)"
+	@echo "  WORKERS=N     sim, verify, bench: heads simulated at once; sweep: processes (as many as cores)"
+	@echo "  AXES=\"...\"    sweep: values of its axes, as in AXES=\"--window 256 --subtile 32 64\""
 	@echo "  TOKENS=N      soak: how many (1000000); generate: how many to add (48)"
 	@echo "  PROMPT=...    generate: the text to go on with (held-out Shakespeare)"
 	@echo "  TEMPERATURE=X generate: how much chance has a say in the next token (0)"
@@ -115,6 +116,9 @@ formal: $(FORMAL) ## prove the control plane's properties and catch their broken
 
 estimate: $(CORE) ## latency, energy and area, beside the published figures and GPUs; whole models
 	@$(PY) -m estimate
+
+sweep: $(CORE) ## design-space exploration: energy, latency, area and attention error; resumable
+	@$(PY) -m estimate sweep $(strip $(if $(WORKERS),--workers $(WORKERS)) $(AXES))
 
 validate: $(ICARUS) $(BUS) ## co-simulate workloads that the virtual model has not seen, and compare
 	@$(PY) -m cosim.timing && $(PY) -m estimate.validate

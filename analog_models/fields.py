@@ -4,11 +4,23 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["MAX_CYCLES", "Bound", "Count", "Cycle", "Cycles", "Group", "Volts", "unit", "unit_of"]
+__all__ = [
+    "MAX_CYCLES",
+    "MAX_SLOTS",
+    "Bound",
+    "Count",
+    "Cycle",
+    "Cycles",
+    "Group",
+    "Volts",
+    "unit",
+    "unit_of",
+]
 
 MAX_CYCLES = 4096
+MAX_SLOTS = 65536
 
-Count = Annotated[int, Field(gt=0, le=65536)]
+Count = Annotated[int, Field(gt=0, le=MAX_SLOTS)]
 Cycles = Annotated[int, Field(gt=0, le=MAX_CYCLES)]
 Cycle = Annotated[int, Field(ge=0, le=MAX_CYCLES)]
 Volts = Annotated[float, Field(ge=0, le=10)]

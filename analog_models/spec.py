@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from analog_models.errors import SpecError
-from analog_models.fields import Bound, Group, unit_of
+from analog_models.fields import MAX_SLOTS, Bound, Group, unit_of
 from analog_models.groups import Cell, Clock, Converter, Geometry, Grid, Leakage, Levels
 from analog_models.imperfections import Imperfections
 from analog_models.schedule import Needs, Schedule, Timing, schedule_hazards
@@ -86,7 +86,7 @@ class HardwareSpec(Group):
         window = self.geometry.window
         half = self.clock.t_clk_ps // 2
         return [
-            ("geometry.subtile * geometry.subtiles", window, 2, 65536, "slots of a window"),
+            ("geometry.subtile * geometry.subtiles", window, 2, MAX_SLOTS, "slots of a window"),
             ("cell.v_zero_v", self.cell.v_zero_v, 0, supply, "the supply"),
             ("leakage.asymptote_v", self.leakage.asymptote_v, 0, supply, "the supply"),
             ("grid.t_ps", self.grid.t_ps, 1, half, "half a clock, or counting is undefined"),

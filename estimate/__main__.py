@@ -1,12 +1,14 @@
 """Latency, energy and area of a specification, beside the published figures.
 
     python -m estimate [--spec FILE] [--tree [DEPTH]] [--schedule NAME] [--basis NAME] [--build DIR]
+    python -m estimate sweep ...   (design-space exploration: see its --help)
 
 Cycles, gates and signals were measured (`estimate/measured.json`, `make measure`). With --tree only
 the energy of one token is printed, opened down to one action.
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,16 @@ from estimate.show import show
 
 def main() -> int:
     """Command line: print the tables and write `result.json`; 1 if a published row is off."""
+    if sys.argv[1:2] == ["sweep"]:
+        from estimate.sweep.command import main as sweep  # takes a second: it can plot
+
+        return sweep(sys.argv[2:])
     args = _arguments()
     spec = load_spec(args.spec) if args.spec else load_preset()
     estimate = Estimate(spec, load_measured(args.measured))
     if args.tree is not None:
         head = estimate.head(args.schedule or next(iter(spec.schedules)))
-        energy = head.token_energy(estimate.activity, args.basis)
+        energy = head.token_energy(estimate.activity, args.basis or BASES[0])
         print("\n".join(energy.lines(1e-12, "pJ", args.tree)))
         return 0
     tree: dict[str, Any] = estimate.to_tree() | provenance(("numpy", "pydantic"))
@@ -46,10 +52,13 @@ def _arguments() -> argparse.Namespace:
     add("--spec", type=Path, help="JSON file of a specification (leroux2025)")
     add("--tree", type=int, nargs="?", const=9, metavar="DEPTH", help="energy of one token, opened")
     add("--schedule", metavar="NAME", help="for --tree (the first)")
-    add("--basis", choices=BASES, default=BASES[0], help="for --tree: digital part (synthesis)")
+    add("--basis", choices=BASES, help=f"for --tree: digital part ({BASES[0]})")
     add("--measured", type=Path, default=MEASURED, help="what was measured")
     add("--build", type=Path, default=Path("build"), help="for results (build)")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.tree is None and (args.schedule or args.basis):
+        parser.error("--schedule and --basis are for --tree; the tables have all of them")
+    return args
 
 
 if __name__ == "__main__":

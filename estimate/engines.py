@@ -49,7 +49,9 @@ class Engine:
         return f"{self.name}.product_s" in ENGINES
 
     def _of(self, key: str) -> float:
-        return ENGINES.get(f"{self.name}.{key}", 0.0)
+        """Its own figure, or that of all digital engines; 0 where neither has one."""
+        common = 0.0 if self.in_memory else ENGINES.get(f"digital.{key}", 0.0)
+        return ENGINES.get(f"{self.name}.{key}", common)
 
     def product_s(self, weights: int, tokens: int = 1) -> float:
         """Time for one matrix and so many tokens at once."""

@@ -15,7 +15,8 @@ __all__ = ["LOGIC_BLOCKS", "Block", "LogicBlock"]
 class Block:
     """What a component of synthesis is.
 
-    driven_by: the activity that moves it. grows_with: what its size follows in another geometry.
+    driven_by: the activity that moves it. grows_with: what its size follows in another geometry or
+    with other levels.
     """
 
     title: str
@@ -25,10 +26,10 @@ class Block:
 
 LOGIC_BLOCKS = {
     "datapath/pulse_counter": Block("pulse counters and adders", "out_duty", "outputs"),
-    "datapath/pulse_generator": Block("pulse generators (PWM)", grows_with="dimensions"),
+    "datapath/pulse_generator": Block("pulse generators (PWM)", grows_with="query bits"),
     "datapath/activation": Block("gates of the activation pulses", grows_with="slots"),
-    "datapath/write_scheduler": Block("write scheduler", grows_with="dimensions"),
-    "datapath": Block("code registers", grows_with="dimensions"),
+    "datapath/write_scheduler": Block("write scheduler", grows_with="key bits"),
+    "datapath": Block("code registers", grows_with="key bits"),
     "control/window": Block("window pointer and validity mask", grows_with="slots"),
     "control/sequencer": Block("phase sequencer"),
     "control": Block("handshakes"),
@@ -37,10 +38,11 @@ LOGIC_BLOCKS = {
 
 
 def _size(spec: HardwareSpec, what: str) -> int:
-    geometry = spec.geometry
+    geometry, levels = spec.geometry, spec.levels
     sizes = {
         "nothing": 1,
-        "dimensions": geometry.head_dim,
+        "query bits": geometry.head_dim * levels.q_max.bit_length(),
+        "key bits": geometry.head_dim * levels.kv_max.bit_length(),
         "slots": geometry.window,
         "outputs": geometry.subtiles * geometry.head_dim,
     }
@@ -105,13 +107,19 @@ class LogicBlock(Component):
         """
         quiet_j, random_j, simulated = self._simulated(schedule)
         moving_j, quiet_j = random_j - quiet_j, quiet_j * cycles / simulated
-        share = activity[self.block.driven_by] / self._random_activity
+        share = self._busy(self.spec) * activity[self.block.driven_by]
+        share /= self._busy(self.reference) * self._random_activity
         factor = self.factors.energy * self.growth
         how = (
             f"({quiet_j:.3g} J quiet + {share:.2f} x {moving_j:.3g} J) in "
             f"{self.synthesis['library']}, scaled by {factor:.3f}"
         )
         return Action(factor * (quiet_j + share * moving_j), cycles * self.clock_s, how)
+
+    def _busy(self, spec: HardwareSpec) -> int:
+        """Cycles of the longest pulse, which duties are shares of."""
+        queries = self.block.driven_by == "query_duty"
+        return spec.levels.q_max if queries else spec.pulse_cycles
 
     @property
     def _random_activity(self) -> float:

@@ -37,7 +37,7 @@ def collect(build: Path) -> dict[str, Any]:
     Raises `ArtefactError` for a missing file, `EstimateError` for one of another specification.
     """
     spec = load_preset()
-    timing = read_json(build / "timing" / "result.json")
+    timing = _object(build / "timing" / "result.json")
     activity = _of(spec, build / "activity" / "result.json")
     synthesis = {name: _of(spec, build / f"synth-{name}" / "result.json") for name in LIBRARIES}
     read = {"cycles": timing, "activity": activity, **synthesis}
@@ -53,8 +53,15 @@ def collect(build: Path) -> dict[str, Any]:
     }
 
 
-def _of(spec: HardwareSpec, path: Path) -> dict[str, Any]:
+def _object(path: Path) -> dict[str, Any]:
     result = read_json(path)
+    if not isinstance(result, dict):
+        raise EstimateError(f"{path}: needs an object, has {type(result).__name__}")
+    return result
+
+
+def _of(spec: HardwareSpec, path: Path) -> dict[str, Any]:
+    result = _object(path)
     if result.get("spec_hash") != spec.hash:
         found = result.get("spec_hash")
         raise EstimateError(
@@ -71,7 +78,7 @@ def _synthesis(result: Mapping[str, Any]) -> dict[str, Any]:
 def _cycles(spec: HardwareSpec, timing: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """Cycles of every schedule, from full-size workloads that run in one, without a gap."""
     cycles = {}
-    for row in timing["workloads"]:
+    for row in timing.get("workloads", []):
         workload = Workload.from_columns(row["columns"])
         numbers = set(workload.numbers(spec).tolist())
         plain = not (workload.gap.any() or workload.stall.any() or workload.query_only.any())

@@ -72,3 +72,5 @@ def load_measured(path: Path = MEASURED) -> Measured:
         )
     except KeyError as error:
         raise EstimateError(f"{path}: has no entry {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise EstimateError(f"{path}: not what `python -m estimate.measure` writes") from error

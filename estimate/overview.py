@@ -22,6 +22,7 @@ __all__ = ["Estimate"]
 LENGTHS = (1 << 10, 1 << 12, 1 << 15, 1 << 17, 1 << 20)
 BATCHES = (1, 8, 64)
 DECODING = Work()
+COMPARED = "h100"  # the GPU beside whole models
 
 
 class Estimate:
@@ -118,7 +119,7 @@ class Estimate:
         """The roofline of a GPU for the published comparison, beside what was measured."""
         heads, window = (round(PUBLISHED[f"comparison.{k}"]) for k in ("heads", "window"))
         work = attention_work(heads, window)
-        rows = []
+        latency_s, rows = self.head(next(iter(self.spec.schedules))).latency_s, []
         for name, gpu in GPUS.items():
             least_s = gpu.seconds(work)
             row = {"gpu": name, "roofline_s": least_s, "bound_by": gpu.bound(work)}
@@ -130,7 +131,6 @@ class Estimate:
                     "measured_w": token_j / token_s,
                     "share_of_roofline": least_s / token_s,
                 }
-            latency_s = self.head(next(iter(self.spec.schedules))).latency_s
             row |= {"board_w": gpu.board_w, "speed_up_over_roofline": least_s / latency_s}
             rows.append(row)
         return rows
@@ -188,9 +188,9 @@ class Estimate:
         shape = named_model(model)
         system = self.system(shape, engine, schedule, work)
         step = decode_work(shape, work.slots, work.batch)
-        gpu = GPUS["h100"]
+        gpu = GPUS[COMPARED]
         return system.to_tree() | {
-            "gpu": "h100",
+            "gpu": COMPARED,
             "gpu_step_s": gpu.seconds(step),
             "gpu_token_j": gpu.seconds(step) * gpu.board_w / work.batch,
         }

@@ -6,6 +6,7 @@ Nodes, number formats and what is counted differ: the table places, it does not 
 from typing import Any
 
 from analog_models.files import read_json
+from estimate.gpu import attention_work
 from estimate.head import Head
 from estimate.measured import Activity
 from estimate.quantities import preset_path
@@ -21,7 +22,7 @@ def peers(head: Head, activity: Activity) -> list[dict[str, Any]]:
     """
     rows = read_json(preset_path("peers"))
     geometry = head.spec.geometry
-    operations = 4 * geometry.window * geometry.head_dim
+    operations = attention_work(1, geometry.window, geometry.head_dim).flop
     for basis in ("published", "synthesis"):
         energy_j, area_m2 = head.token_energy(activity, basis).value, head.area().value
         rows.append(

@@ -199,14 +199,15 @@ def _head_consistency() -> Iterator[Consistency]:
 
 def _gpu_consistency() -> Iterator[Consistency]:
     p = PUBLISHED
-    latency_s, heads_j = p["head.latency_s"], p["comparison.heads"] * p["head.token_j"]
+    latency_s, heads = p["head.latency_s"], p["comparison.heads"]
+    heads_j = heads * p["head.token_j"]
     for key in ("rtx4090", "jetson_nano"):
         title, token_s, token_j = GPU_TITLES[key], p[f"{key}.token_s"], p[f"{key}.token_j"]
         pairs = (
             ("speed-up", p[f"{key}.speed_up"], token_s / latency_s,
              f"{token_s * 1e6:.2f} us / {latency_s * 1e9:.0f} ns"),
             ("energy reduction", p[f"{key}.energy_reduction"], token_j / heads_j,
-             f"{token_j * 1e3:.3f} mJ / (12 x {p['head.token_j'] * 1e9:.1f} nJ)"),
+             f"{token_j * 1e3:.3f} mJ / ({heads:.0f} x {p['head.token_j'] * 1e9:.1f} nJ)"),
         )  # fmt: skip
         for kind, stated, computed, arithmetic in pairs:
             cut = one_digit(computed) == stated

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from analog_models.errors import SpecError
+from analog_models.fields import MAX_SLOTS
 from analog_models.spec import HardwareSpec
 from estimate.engines import ENGINES, Engine
 from estimate.errors import EstimateError
@@ -21,8 +22,6 @@ from estimate.virtual import predict
 from estimate.workload import Workload
 
 __all__ = ["System", "Work"]
-
-LARGEST_HEAD = 65_536  # slots: a longer window takes several heads, whose outputs are added
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ class System:
 
     @cached_property
     def heads_per_kv(self) -> int:
-        """Heads that share the window of one key/value head."""
-        return -(-self.work.slots // LARGEST_HEAD)
+        """Heads that share the window of one key/value head, their outputs added."""
+        return -(-self.work.slots // MAX_SLOTS)
 
     @cached_property
     def head(self) -> Head:

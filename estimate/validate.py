@@ -34,9 +34,11 @@ REPEATS = 9  # the fastest of them is what the model takes
 def validate(timing: Path) -> dict[str, Any]:
     """Rows and the worst of them, for the file that the co-simulation wrote.
 
-    Raises `ArtefactError` if it is missing, `EstimateError` if a row has nothing to compare.
+    Raises `ArtefactError` if it is missing, `EstimateError` if there is nothing to compare.
     """
     found = read_json(timing)
+    if not isinstance(found, Mapping) or not found.get("workloads"):
+        raise EstimateError(f"{timing}: has no workloads; run `make validate`")
     rows = [compare(row, timing.parent) for row in found["workloads"]]
     heads = [row for row in rows if row["times_faster"] is not None]
     return {

@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 
-from analog_models.errors import SpecError
+from analog_models.designs import changed
 from analog_models.spec import HardwareSpec, Imperfections, Schedule, overlaid
 from ml.hardware_attention import SIGNALS, attention_layers
 from ml.model import LanguageModel
 
 OVERLAY = "typical"
 MULTIPLES = (1.0, 2.0, 4.0, 8.0, 16.0)  # of an imperfection's typical size
-LEAST_CHARGE_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -34,17 +33,6 @@ class Sweep:
     at: Callable[[HardwareSpec, float], HardwareSpec]
     base: int = 10
     imperfection: bool = False
-
-
-def changed(spec: HardwareSpec, **values: Any) -> HardwareSpec:
-    """`spec.replace`, on the finest grid of charges, at most that of `spec`, that stays exact."""
-    for bits in range(spec.grid.charge_bits, LEAST_CHARGE_BITS, -1):
-        try:
-            return spec.replace(grid__charge_bits=bits, **values)
-        except SpecError as error:
-            if "grid.charge_bits" not in str(error):
-                raise
-    return spec.replace(grid__charge_bits=LEAST_CHARGE_BITS, **values)
 
 
 def with_window(spec: HardwareSpec, window: float) -> HardwareSpec:

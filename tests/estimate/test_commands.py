@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from analog_models.errors import GaincellError
 from analog_models.files import write_json
 from analog_models.spec import load_preset
+from estimate.measured import load_measured
 from estimate.overview import Estimate
 from estimate.show import quantity
 
@@ -51,6 +53,7 @@ def test_another_specification_has_an_estimate_of_its_own(tmp_path):
     [
         (("estimate", "--tree", "--schedule", "fast"), "no schedule 'fast': there are leroux2025"),
         (("estimate", "--measured", "none.json"), "none.json: No such file or directory"),
+        (("estimate", "--measured", "pyproject.toml"), "pyproject.toml: not JSON"),
         (("estimate.validate", "--build", "none"), "none/timing/result.json: No such file"),
         (("estimate.measure", "--build", "none"), "none/timing/result.json: No such file"),
     ],
@@ -58,6 +61,20 @@ def test_another_specification_has_an_estimate_of_its_own(tmp_path):
 def test_an_error_is_one_line(arguments, message):
     done = command(*arguments)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and message in done.stderr
+
+
+@pytest.mark.parametrize("option", [("--schedule", "pipelined"), ("--basis", "published")])
+def test_an_option_that_would_be_ignored_is_refused(option):
+    done = command("estimate", *option)
+    assert done.returncode == 2 and "--schedule and --basis are for --tree" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["[]", '{"spec": 3}', '{"spec": {"name": [1]}}'])
+def test_a_file_of_something_else_is_refused(tmp_path, content):
+    path = tmp_path / "measured.json"
+    path.write_text(content)
+    with pytest.raises(GaincellError, match=r"measured\.json: not what|no preset"):
+        load_measured(path)
 
 
 def test_which_parameters_matter(measured, circuits):

@@ -61,4 +61,4 @@ def test_wires():
 def test_small_things():
     assert LineDriver(SPEC, TABLE).area_m2 == 2e-12 and LineDriver(SPEC, TABLE).leakage_w == 0
     assert TokenBuffer(SPEC, TABLE).take().energy_j == 4e-15
-    assert TokenBuffer(SPEC, TABLE).area_m2 == approx(2e-12 / 0.7)
+    assert TokenBuffer(SPEC, TABLE).area_m2 == approx(1.7e-12 / 0.7)

@@ -60,3 +60,30 @@ def test_all_components_of_synthesis_are_known(measured):
         assert {row["component"] for row in synthesis["components"]} == set(LOGIC_BLOCKS)
         for energy in synthesis["energy_by_schedule"].values():
             assert set(energy["random"]["energy_j"]) == set(LOGIC_BLOCKS)
+
+
+def block(name, spec, measured):
+    synthesis = measured.synthesis["nangate45"]
+    return LogicBlock(spec, CIRCUITS, synthesis, measured.spec, name)
+
+
+def test_registers_and_pulse_generators_grow_with_the_bits_of_a_code(measured):
+    wide = SPEC.replace(levels__kv=16)
+    assert block("datapath", wide, measured).growth == approx(4 / 3)
+    assert block("datapath/pulse_generator", wide, measured).growth == 1
+    coarse = SPEC.replace(levels__q=4)
+    assert block("datapath/pulse_generator", coarse, measured).growth == 0.5
+
+
+def test_shorter_pulses_move_less(measured):
+    schedule = SPEC.schedule
+
+    def moving_j(spec):
+        counter_ = block("datapath/pulse_counter", spec, measured)
+        quiet, busy = (
+            counter_.run_token(schedule, 65, {"out_duty": duty}).energy_j for duty in (0, 0.1)
+        )
+        return busy - quiet
+
+    half = SPEC.replace(converter__t_max_ps=7000)
+    assert moving_j(half) == approx(moving_j(SPEC) * 7 / 15)

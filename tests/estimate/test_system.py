@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from estimate.engines import Engine, engine_names
+from estimate.engines import ENGINES, Engine, engine_names
 from estimate.errors import EstimateError
 from estimate.models import named_model
+from estimate.references import CIRCUITS
+from estimate.scaling import scale_logic
 from estimate.system import System, Work
 from tests.estimate.si import approx
 
@@ -21,8 +23,8 @@ def test_streamed_weights_take_their_time_and_energy():
     assert engine.product_s(819_000_000) == approx(1e-3)
     energy = engine.product_j(1000, 4)
     assert energy == {
-        "arithmetic": approx(4000 * 0.081e-12),
-        "weight memory": approx(31e-9),
+        "arithmetic": approx(4000 * 0.117e-12),
+        "weight memory": approx(31.4e-9),
     }
     assert engine.product_s(1000, 10**6) == approx(1e9 / 16.4e12)  # arithmetic, not memory
     with pytest.raises(EstimateError, match="no engine 'tpu': there are lpddr, hbm"):
@@ -32,8 +34,29 @@ def test_streamed_weights_take_their_time_and_energy():
 def test_weights_in_memory_take_a_product_whatever_their_size():
     assert Engine("pcm_cim").product_s(10) == Engine("pcm_cim").product_s(10**7) == 133e-9
     assert Engine("pcm_cim").product_s(10, tokens=3) == approx(3 * 133e-9)
-    hermes_m2 = 64 * 256 * 256 * 34.3e-12
-    assert hermes_m2 == approx(144e-6, rel=0.01)
+    operations = 2 * 64 * 256 * 256
+    chip_m2 = operations / 2 * ENGINES["pcm_cim.weight_area_m2"]
+    assert operations / 133e-9 / chip_m2 == approx(400e9 / 1e-6, rel=0.01)  # as announced
+
+
+@pytest.mark.parametrize(
+    ("name", "at_45_nm_j"),
+    [
+        ("digital.mac_j", 0.23e-12),
+        ("sram.weight_byte_j", 20e-12 / 8),
+        ("chip.vector_j", 1.5e-12),
+    ],
+)
+def test_figures_of_45_nm_and_0_9_v_are_scaled_at_that_supply(name, at_45_nm_j):
+    factor = scale_logic(45e-9, 0.9, CIRCUITS["technology.node_m"], 0.9).energy
+    assert ENGINES[name] == approx(at_45_nm_j * factor, rel=0.01)
+
+
+def test_digital_engines_share_their_arithmetic():
+    digital = [Engine(name) for name in engine_names() if not Engine(name).in_memory]
+    assert len(digital) == 3
+    assert {engine.product_j(1)["arithmetic"] for engine in digital} == {0.117e-12}
+    assert Engine("pcm_cim").product_j(1) == {"arithmetic": 0.205e-12, "weight memory": 0}
 
 
 def test_parts_of_a_step_add_up(small):

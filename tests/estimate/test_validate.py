@@ -53,3 +53,11 @@ def test_edges_of_other_tokens_are_refused(found):
     short["observed"]["finished"].pop()
     with pytest.raises(EstimateError, match="observed edges do not fit the workload"):
         validate(found(short))
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"workloads": []}'])
+def test_a_file_without_workloads_is_refused(tmp_path, content):
+    path = tmp_path / "result.json"
+    path.write_text(content)
+    with pytest.raises(EstimateError, match="has no workloads; run `make validate`"):
+        validate(path)

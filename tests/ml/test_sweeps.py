@@ -6,7 +6,7 @@ import torch
 from ml.exact_attention import exact_attention
 from ml.hardware_attention import attention_layers, fold, on_hardware
 from ml.model import LanguageModel
-from ml.sweeps import MULTIPLES, changed, rescaled, sweeps, with_levels, with_window
+from ml.sweeps import MULTIPLES, rescaled, sweeps, with_levels, with_window
 
 
 @pytest.fixture
@@ -51,12 +51,6 @@ def test_each_imperfection_of_the_overlay_has_its_sweep(spec):
 def test_windows_are_of_so_many_slots(spec):
     assert [with_window(spec, w).geometry.window for w in (8, 64, 256)] == [8, 64, 256]
     assert with_window(spec, 256).geometry.subtile == spec.geometry.subtile
-
-
-def test_the_grid_of_charges_gives_way_only_where_it_must(spec):
-    assert changed(spec, levels__q=4).grid == spec.grid
-    wide = changed(spec, imperfections__mismatch_offset_v=0.5)
-    assert wide.grid.charge_bits < spec.grid.charge_bits
 
 
 def test_more_levels_leave_the_charges_what_they_were(spec):

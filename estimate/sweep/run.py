@@ -1,0 +1,170 @@
+"""The errors of many designs on several cores; what is done is kept, so that a run can go on."""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+
+import numpy as np
+
+from analog_models import physics
+from analog_models.errors import ArtefactError
+from analog_models.files import read_json, write_json
+from analog_models.spec import HardwareSpec
+from estimate.sweep import attention, design, text
+from estimate.sweep.attention import attention_error, reference_output
+from estimate.sweep.design import Design
+from estimate.sweep.text import Text
+
+__all__ = ["available_workers", "error_key", "find_errors", "identity_of"]
+
+BATCH = 8  # designs between two saves
+SOURCES = (physics, attention, design, text)  # what an error is computed with
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # workers are side by side
+Errors = dict[str, float]
+
+
+def available_workers() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def error_key(point: Design, tokens: int) -> str:
+    """What of a design decides its error: not the schedule, nor how much of the window is empty."""
+    window = "all" if point.window >= tokens else point.window
+    decisive = point._asdict() | {"window": window}
+    return " ".join(f"{name}={value!r}" for name, value in decisive.items() if name != "schedule")
+
+
+def identity_of(base: HardwareSpec, signals: Text, seed: int) -> str:
+    """Hash of all else that decides errors: specification, text, and the code that computes."""
+    sources = [Path(m.__file__ or "").read_text() for m in SOURCES]
+    parts = [base.codes_hash, signals.sha256, signals.tokens, seed, *sources]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def find_errors(
+    base: HardwareSpec,
+    signals: Text,
+    wanted: dict[str, HardwareSpec],
+    path: Path,
+    identity: str,
+    workers: int,
+) -> Errors:
+    """Attention error of each specification, by key.
+
+    path: where errors are kept; those of another `identity` are not used. workers: processes, none
+    of its own if 1.
+    """
+    known = _load(path, identity)
+    left = [key for key in wanted if key not in known]
+    progress = _Progress(len(wanted), len(wanted) - len(left))
+    if left:
+        reference = reference_output(base, signals)
+        batches = [left[i : i + BATCH] for i in range(0, len(left), BATCH)]
+        tasks = [({key: wanted[key] for key in keys}, signals, reference) for keys in batches]
+        for found in _run(tasks, workers):
+            known |= found
+            write_json(path, {"identity": identity, "errors": known})
+            progress.add(len(found))
+    return {key: known[key] for key in wanted}
+
+
+def _load(path: Path, identity: str) -> Errors:
+    """What is kept of a run; nothing where there is none, or one of something else."""
+    with suppress(ArtefactError, AttributeError, KeyError):
+        kept = read_json(path)
+        if kept.get("identity") == identity:
+            return dict(kept["errors"])
+    return {}
+
+
+Task = tuple[dict[str, HardwareSpec], Text, np.ndarray]
+
+
+def _batch(specs: dict[str, HardwareSpec], signals: Text, reference: np.ndarray) -> Errors:
+    return {key: attention_error(spec, signals, reference) for key, spec in specs.items()}
+
+
+def _run(tasks: Sequence[Task], workers: int) -> Iterator[Errors]:
+    """Results of the batches as they come."""
+    workers = min(workers, len(tasks))
+    if workers == 1:
+        yield from (_batch(*task) for task in tasks)
+        return
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+        try:
+            yield from _completed(pool, tasks, 2 * workers)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _completed(pool: Executor, tasks: Iterable[Task], most: int) -> Iterator[Errors]:
+    """Submit tasks, at most so many at a time, and give back what is done."""
+    waiting, running = iter(tasks), set[Future[Errors]]()
+    while True:
+        for task in islice(waiting, most - len(running)):
+            running.add(pool.submit(_batch, *task))
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        yield from (future.result() for future in done)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start inside compute in one thread."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
+class _Progress:
+    """A line on stderr as batches are done: in place on a terminal, else every few seconds."""
+
+    QUIET_S = 5.0
+
+    def __init__(self, total: int, done: int) -> None:
+        self._total, self._done, self._first = total, done, done
+        self._live, self._started = sys.stderr.isatty(), time.perf_counter()
+        self._shown = 0.0 if self._live else self._started
+        if done:
+            print(f"errors: {done}/{total} were known", file=sys.stderr, flush=True)
+
+    def add(self, count: int) -> None:
+        self._done += count
+        now, finished = time.perf_counter(), self._done == self._total
+        if not (self._live or finished or now - self._shown > self.QUIET_S):
+            return
+        self._shown = now
+        left_s = (now - self._started) / (self._done - self._first) * (self._total - self._done)
+        clear = "\r\x1b[K" if self._live else ""
+        end = "" if self._live and not finished else "\n"
+        line = f"{clear}errors: {self._done}/{self._total}, {left_s:.0f} s left"
+        print(line, end=end, file=sys.stderr, flush=True)
