@@ -162,10 +162,11 @@ def _peers(tree: Tree) -> Drawing:
         ours = row["source"] == "estimate"
         x, y = row["op_per_s_m2"] / 1e18, row["op_per_s_w"] / TERA
         label = row["name"] + ("" if row["node_nm"] is None else f" ({row['node_nm']} nm)")
-        marker = "*" if ours else "osD^v"[i % 5]
-        axes.plot(
-            x, y, marker, color=OURS if ours else others[i % 7], ms=11 if ours else 7, label=label
-        )
+        look: dict[str, Any] = {"marker": "osD^v"[i % 5], "color": others[i % 7], "ms": 7}
+        if ours:  # filled: with our gates
+            face = "none" if "published" in row["name"] else OURS
+            look = {"marker": "*", "color": OURS, "mfc": face, "ms": 12}
+        axes.plot(x, y, ls="none", label=label, **look)
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel("10¹² operations per second and mm²")
     axes.set_ylabel("10¹² operations per second and W")

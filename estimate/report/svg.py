@@ -24,7 +24,7 @@ BRIGHT = ("#7fb2e5", "#f0a58f", "#8fcfa5", "#c3b1e8", "#eac26b", "#7fced6", "#e9
 """Areas with dark letters on them."""
 DEEP = ("#2f7ebc", "#c8553d", "#3f8f5b", "#8a6bc9", "#a8741a", "#2a8f9e", "#c0508f", "#73808c")
 """Lines and points: three to one against white and against the dark page."""
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
