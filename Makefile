@@ -18,9 +18,11 @@ ML := .venv/.stamp-ml
 HF := .venv/.stamp-hf
 SMOLLM2 := .venv/.stamp-smollm2
 TEST := .venv/.stamp-test
+BROWSER := .venv/.stamp-browser
 # Programs that are not in .venv may have gone since.
 $(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(ICARUS); \
-        command -v c++ >/dev/null || rm -f $(VERILATOR))
+        command -v c++ >/dev/null || rm -f $(VERILATOR); \
+        command -v chromium >/dev/null && command -v chromedriver >/dev/null || rm -f $(BROWSER))
 
 # The simulators that a target needs: the one of SIM=..., else its own default.
 $(if $(filter-out icarus verilator,$(SIM)),$(error SIM=$(SIM): allowed icarus, verilator))
@@ -39,7 +41,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep validate measure test test-all lint format train adapt eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep report validate measure test test-all lint format train adapt eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -120,6 +122,11 @@ estimate: $(CORE) ## latency, energy and area, beside the published figures and 
 sweep: $(CORE) ## design-space exploration: energy, latency, area and attention error; resumable
 	@$(PY) -m estimate sweep $(strip $(if $(WORKERS),--workers $(WORKERS)) $(AXES))
 
+# What `make verify` or `make sim` found goes into the report; without either the latter is run, half a minute.
+CHECKED := $(wildcard build/verify/result.json build/sim/run.json)
+report: $(CORE) $(if $(CHECKED),,$(call simulators,icarus)) ## one HTML page: cost, golden check, published figures, GPUs, whole models
+	@$(if $(CHECKED),,{ $(PY) -m cosim.sim $(SIMULATION) || [ $$? = 1 ]; } &&) $(PY) -m estimate.report
+
 validate: $(ICARUS) $(BUS) ## co-simulate workloads that the virtual model has not seen, and compare
 	@$(PY) -m cosim.timing && $(PY) -m estimate.validate
 
@@ -154,7 +161,7 @@ golden: $(ML) ## write the golden vectors anew
 test: $(TEST) $(ICARUS) ## lint, then run the tests (without the slow ones)
 	@$(LINT); lint=$$?; $(PY) -m pytest && exit $$lint
 
-test-all: $(TEST) $(ICARUS) .venv/.stamp-eval ## lint, then run every test
+test-all: $(TEST) $(ICARUS) .venv/.stamp-eval $(BROWSER) ## lint, then run every test
 	@$(LINT); lint=$$?; $(PY) -m pytest -m "" && exit $$lint
 
 lint: $(TEST) ## ruff, import-linter and pyright

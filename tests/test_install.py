@@ -45,7 +45,9 @@ def test_help_describes_every_target(copy):
     assert set(phony.split()[1:]) <= described
 
 
-@pytest.mark.parametrize("target", ["sim", "verify", "bench", "verilog", "synth", "formal"])
+@pytest.mark.parametrize(
+    "target", ["sim", "verify", "bench", "verilog", "synth", "formal", "report"]
+)
 def test_torch_is_not_installed_for(target, copy):
     parts = installed_by(target, copy)
     assert "core" in parts
@@ -62,6 +64,20 @@ def test_verilator_is_installed_where_it_is_asked_for(target, copy):
     assert "verilator" in installed_by(target, copy, "SIM=verilator")
     assert "verilator" not in installed_by(target, copy, "SIM=icarus")
     assert ("verilator" in installed_by(target, copy)) == (target == "bench")
+
+
+def test_a_browser_is_installed_for_all_tests_only(copy):
+    assert "browser" in installed_by("test-all", copy)
+    assert "browser" not in installed_by("test", copy) | installed_by("report", copy)
+
+
+def test_a_report_co_simulates_unless_that_was_done(copy):
+    assert "icarus" in installed_by("report", copy)
+    assert "verilator" in installed_by("report", copy, "SIM=verilator")
+    result = copy / "build" / "verify" / "result.json"
+    result.parent.mkdir(parents=True)
+    result.touch()
+    assert not installed_by("report", copy) & {"icarus", "verilator"}
 
 
 def test_an_unknown_simulator_is_refused(copy):

@@ -1,0 +1,1 @@
+"""One page about a specification: what it costs, what of it was checked, and from where."""

@@ -1,0 +1,68 @@
+"""What is read from other commands' files, and what is not."""
+
+import pytest
+
+from analog_models.errors import ArtefactError
+from analog_models.files import write_json
+from analog_models.spec import load_preset
+from estimate.report.sources import find_sources
+from tests.estimate.report.conftest import check
+
+
+@pytest.fixture
+def spec():
+    return load_preset()
+
+
+def test_without_a_build_folder_the_records_do(spec, tmp_path):
+    found = find_sources(spec, tmp_path)
+    states = {name: source.state for name, source in found.items()}
+    assert states["record"] == states["sensitivity"] == "shipped"
+    assert {states[name] for name in ("verify", "sim", "validation", "evaluation")} == {"not run"}
+    assert found["verify"].note == "make verify has not been run here"
+
+
+def test_a_result_comes_before_the_record(spec, tmp_path):
+    own = {"codes_hash": spec.codes_hash, "rows": [], "ideal_perplexity": 7, "texts": 1}
+    write_json(tmp_path / "sensitivity" / "result.json", own | {"tokens": 9})
+    found = find_sources(spec, tmp_path)["sensitivity"]
+    assert found.state == "measured here" and found.result is not None
+    assert found.result["ideal_perplexity"] == 7
+
+
+def test_a_result_of_another_specification_is_passed_over(spec, tmp_path):
+    write_json(tmp_path / "verify" / "result.json", check("0123456789abcdef"))
+    found = find_sources(spec, tmp_path)["verify"]
+    assert found.result is None
+    assert found.note == f"verify/result.json is of spec hash 0123456789abcdef, not {spec.hash}"
+
+
+def test_the_shipped_model_says_nothing_about_other_codes(spec, tmp_path):
+    other = spec.replace(geometry__subtiles=8)
+    found = find_sources(other, tmp_path)
+    assert found["record"].result is None and found["sensitivity"].result is None
+    assert spec.codes_hash in found["record"].note
+
+
+def test_an_old_result_is_named(spec, tmp_path):
+    old = check(spec.hash)
+    del old["runs"]
+    write_json(tmp_path / "sim" / "run.json", old)
+    assert (
+        find_sources(spec, tmp_path)["sim"].note == "sim/run.json has no runs: run make sim again"
+    )
+
+
+def test_a_broken_file_is_an_error(spec, tmp_path):
+    (tmp_path / "sim").mkdir()
+    (tmp_path / "sim" / "run.json").write_text("{")
+    with pytest.raises(ArtefactError, match=r"run\.json: not JSON"):
+        find_sources(spec, tmp_path)
+
+
+def test_the_records_are_of_one_model(spec, tmp_path):
+    found = find_sources(spec, tmp_path)
+    record, sensitivity = found["record"].result, found["sensitivity"].result
+    assert record is not None and sensitivity is not None
+    file = sensitivity["adapted"]["file"]
+    assert record["sha256"][file] == sensitivity["adapted"]["sha256"]
