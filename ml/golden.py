@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from analog_models.errors import run_command
@@ -70,8 +69,9 @@ def make_wrap(
     return as_integers(Codes(q, k, v, out)) | {"tokens": ids.flatten().int()}
 
 
-def describe_file(path: Path, tensors: dict[str, Tensor], bpe: Tokenizer) -> dict[str, Any]:
-    """The manifest's entry of one golden file."""
+def describe_file(path: Path, tensors: dict[str, Tensor], bpe: Any) -> dict[str, Any]:
+    """The manifest's entry of one golden file. bpe: has `decode(ids)`."""
+    texts = {"strings": "tokens", "predicted_strings": "predicted"}
     return {
         "sha256": sha256(path),
         "tensors": {
@@ -79,7 +79,25 @@ def describe_file(path: Path, tensors: dict[str, Tensor], bpe: Tokenizer) -> dic
             for name, t in tensors.items()
         },
         "tokens": tensors["tokens"].tolist(),
-        "strings": [bpe.decode([i]) for i in tensors["tokens"].tolist()],
+        **{
+            key: [bpe.decode([i]) for i in tensors[name].tolist()]
+            for key, name in texts.items()
+            if name in tensors
+        },
+    }
+
+
+def write_vectors(
+    spec: HardwareSpec, files: dict[str, dict[str, Tensor]], bpe: Any, folder: Path
+) -> dict[str, Any]:
+    """Write golden files, tensors by name of the file; what their manifest begins with."""
+    for name, tensors in files.items():
+        save_tensors(folder / name, tensors, {"kind": "golden", **spec.hashes})
+    return {
+        **spec.hashes,
+        "preset": spec.name,
+        "window": spec.geometry.window,
+        "files": {name: describe_file(folder / name, t, bpe) for name, t in files.items()},
     }
 
 
@@ -94,19 +112,11 @@ def write_golden(spec: HardwareSpec, checkpoint: Path, source: str, folder: Path
     stream = ids[:WRAP_TOKENS].view(-1, context)
     wrap = make_wrap(model, spec, stream, layer, head)
     files = {"passage.safetensors": passage, "wrap.safetensors": wrap}
-    for name, tensors in files.items():
-        save_tensors(folder / name, tensors, {"kind": "golden", **spec.hashes})
-    entries = {name: describe_file(folder / name, t, bpe) for name, t in files.items()}
-    predicted = passage["predicted"].tolist()
-    entries["passage.safetensors"]["predicted_strings"] = [bpe.decode([i]) for i in predicted]
-    entries["wrap.safetensors"] |= {"layer": layer, "head": head, "texts_of": context}
-    manifest = {
-        **spec.hashes,
-        "preset": spec.name,
-        "window": spec.geometry.window,
+    manifest = write_vectors(spec, files, bpe, folder)
+    manifest["files"]["wrap.safetensors"] |= {"layer": layer, "head": head, "texts_of": context}
+    manifest |= {
         "checkpoint": {"file": checkpoint.name, "sha256": sha256(checkpoint)},
         "source": f"held-out split of {source}",
-        "files": entries,
         **provenance(PACKAGES),
     }
     write_json(folder / "manifest.json", manifest)

@@ -22,10 +22,9 @@ from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from ml import heldout, tokenizer
-from ml.checkpoint import save_tensors
 from ml.errors import SettingError
 from ml.exact_attention import exact_attention
-from ml.golden import PASSAGE_TOKENS, as_integers, describe_file, liveliest_head
+from ml.golden import PASSAGE_TOKENS, as_integers, liveliest_head, write_vectors
 from ml.hardware_attention import Codes
 from ml.hf.folders import load_converted, load_tokenizer
 from ml.hf.models import GainCellModel, heads_of
@@ -93,7 +92,7 @@ def wrap_tokens(spec: HardwareSpec) -> int:
 def write_golden(
     model: GainCellModel, bpe: Any, ids: Tensor, folder: Path, layers: list[int] | None = None
 ) -> dict[str, Any]:
-    """Write passage, wrap and manifest for the token ids [N] of a text; the manifest.
+    """Write passage and wrap for the token ids [N] of a text; what their manifest begins with.
 
     bpe: has `decode(ids)`. Raises SettingError for a text that is too short and for a layer that
     is not there.
@@ -114,23 +113,11 @@ def write_golden(
         | {"tokens": first.int(), "predicted": predicted.int()},
         "wrap.safetensors": make_wrap(model, ids[:needed], layer, head),
     }
-    for name, tensors in files.items():
-        save_tensors(folder / name, tensors, {"kind": "golden", **spec.hashes})
-    entries = {name: describe_file(folder / name, t, bpe) for name, t in files.items()}
-    entries["passage.safetensors"] |= {
-        "layers": chosen,
-        "predicted_strings": [bpe.decode([i]) for i in predicted.tolist()],
-    }
+    manifest = write_vectors(spec, files, bpe, folder)
     texts_of = min(longest_text(model), needed)
-    entries["wrap.safetensors"] |= {"layer": layer, "head": head, "texts_of": texts_of}
-    manifest = {
-        **spec.hashes,
-        "preset": spec.name,
-        "window": spec.geometry.window,
-        "model": {"type": model.config.model_type, "stage": model.config.stage},
-        "files": entries,
-    }
-    return manifest
+    manifest["files"]["passage.safetensors"]["layers"] = chosen
+    manifest["files"]["wrap.safetensors"] |= {"layer": layer, "head": head, "texts_of": texts_of}
+    return manifest | {"model": {"type": model.config.model_type, "stage": model.config.stage}}
 
 
 def text_of(path: Path | None) -> tuple[str, str]:
