@@ -42,7 +42,7 @@ from ml.training import Run, Settings, fit, sample_batch, write_log
 VALIDATION_TEXTS = 64
 CALIBRATION_TEXTS = 8
 MATCHING_TEXTS = 16
-STEPS = {"layerwise": 60, "linear": 2000, "cubic": 1000}
+STEPS = {"layerwise": 60, "linear": 1000, "cubic": 500}
 DECAYS = {"layerwise": 1.0, "linear": 0.5, "cubic": 0.5}  # share of the steps, at the end
 MUON_RATES = {"layerwise": 1e-2, "linear": 5e-3, "cubic": 5e-3}
 TRAINED_STAGES = tuple(STEPS)

@@ -99,8 +99,6 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
     as_linear, as_cubic = CONTROL_STAGES
     one, two, every = TRAINED_STAGES[:1], TRAINED_STAGES[:2], TRAINED_STAGES
     yield Stage("teacher", "teacher", None, lambda: soft)
-    yield Stage("teacher, as long as linear", as_linear, two, control(as_linear))
-    yield Stage("teacher, as long as cubic", as_cubic, every, control(as_cubic))
     yield Stage("teacher, attention zero", "teacher, attention zero", None, ablated(again))
     yield Stage("naive swap", "naive", None, lambda: naive_swap(soft, spec))
     yield Stage("linear, statistics only", "statistics", (), from_file("init", linear))
@@ -111,6 +109,8 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
     yield Stage("cubic, matched", "matched", two, from_file("matched", spec))
     yield Stage("cubic, adapted", "cubic", every, final)
     yield Stage("cubic, attention zero", "cubic, attention zero", every, ablated(final))
+    yield Stage("teacher, as long as linear", as_linear, two, control(as_linear))
+    yield Stage("teacher, as long as cubic", as_cubic, every, control(as_cubic))
 
 
 def evaluate(

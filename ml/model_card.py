@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ml.control import RATE_FACTOR
 from ml.sources import SOURCES
 
 _TEMPLATE = """\
@@ -36,9 +37,10 @@ weights), held out (chose nothing). SHA-256 of the prepared text: `{corpus}`.
 |---|---|---|
 {rows}
 
-The measure of the adaptation is the same teacher trained as long: with the batches, the rates and
-the optimisers of the adaptation, softmax attention, on the text itself. Against it the linear cell
-has {linear:.3f} times the perplexity and the cubic cell {cubic:.3f} times.
+The measure of the adaptation is the same teacher trained as long (`ml.control`): softmax attention,
+the batches, optimisers and schedules of the adaptation at {rate_factor:g} of its rates, on the text
+itself. Against it the linear cell has {linear:.3f} times the perplexity, the cubic cell
+{cubic:.3f} times.
 
 Matching alone, from the linear to the cubic cell without a gradient, gives {matched:.3f} times the
 perplexity of the linear model, and {published:.3f} times with one scale and offset per head as
@@ -89,6 +91,7 @@ def model_card(record: dict[str, Any]) -> str:
         heldout=f"{record['tokens']:,}",
         q="codes, the cell of the stage, leakage, every sub-tile counted",
         rows="\n".join(f"| {n} | {p:.2f} | {p / base:.3f} |" for n, p in rows.items()),
+        rate_factor=RATE_FACTOR,
         linear=linear / rows["teacher, as long as linear"],
         cubic=rows["cubic, adapted"] / rows["teacher, as long as cubic"],
         matched=rows["cubic, matched"] / linear,

@@ -56,6 +56,7 @@ def test_export_describes_itself_in_json(work, tmp_path):
 
 
 def test_layer_wise_training_touches_attention_only(work):
+    work.settings["layerwise"] = replace(work.settings["layerwise"], steps=15)
     adapt(work)
     before, after = (
         load_stage(work, name, work.spec).state_dict() for name in ("init", "layerwise")

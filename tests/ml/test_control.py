@@ -8,7 +8,7 @@ import torch
 from ml import adapt as adapt_module
 from ml import control as control_module
 from ml.adapt import TRAINED_STAGES, Adaptation
-from ml.control import settings_of, train_control
+from ml.control import RATE_FACTOR, settings_of, train_control
 from ml.perplexity import mean_loss
 from ml.training import Settings
 
@@ -41,16 +41,18 @@ def work(teacher, tiny_spec, ids, tmp_path, monkeypatch) -> Adaptation:
     )
 
 
-def test_it_sees_as_many_tokens_at_the_same_rates(work):
+def test_it_sees_as_many_tokens_on_the_same_schedule_more_gently(work):
     linear, cubic = settings_of(work)
-    assert linear == replace(work.settings["linear"], steps=9)
-    assert cubic == work.settings["cubic"]
+    gentler = {"learning_rate": RATE_FACTOR * 3e-3, "muon_rate": RATE_FACTOR * 2e-2}
+    assert RATE_FACTOR < 1
+    assert linear == replace(work.settings["linear"], steps=9, **gentler)
+    assert cubic == replace(work.settings["cubic"], **gentler)
 
 
 def test_it_learns_from_the_teacher_on_and_each_stage_from_the_one_before(work):
     before = mean_loss(work.teacher, work.tokens["train"][:400].view(16, 25))
     model = train_control(work)
-    assert mean_loss(model, work.tokens["train"][:400].view(16, 25)) < before - 0.05
+    assert mean_loss(model, work.tokens["train"][:400].view(16, 25)) < before - 0.02
     starts = [work.stages.load(name)[1]["start"] for name in control_module.STAGES]
     assert starts[0] is None and starts[1]["stage"] == "control-linear"
 
