@@ -6,8 +6,9 @@ linear     it learns the teacher's next-token distribution
 matched    the cubic cell, its scalers moved to the linear model's statistics
 cubic      it learns the teacher's distribution again
 
-Each finished stage is a file in build/adapt; Ctrl-C saves the running one, and the same command
-continues.
+Everything of the model learns in the last trained stages, as in the paper. Each finished stage is a
+file in build/adapt; Ctrl-C saves the running one, and the same command continues. `ml.control`
+trains the teacher for as long, to compare with.
 """
 
 import argparse
@@ -39,9 +40,13 @@ from ml.train import load_tokens
 from ml.training import Run, Settings, fit, sample_batch, write_log
 
 VALIDATION_TEXTS = 64
-CALIBRATION_TEXTS = 32
+CALIBRATION_TEXTS = 8
 MATCHING_TEXTS = 16
-TRAINED_STAGES = ("layerwise", "linear", "cubic")
+STEPS = {"layerwise": 60, "linear": 1000, "cubic": 500}
+DECAYS = {"layerwise": 1.0, "linear": 0.5, "cubic": 0.5}  # share of the steps, at the end
+MUON_RATES = {"layerwise": 1e-2, "linear": 5e-3, "cubic": 5e-3}
+TRAINED_STAGES = tuple(STEPS)
+Loss = Callable[[LanguageModel, Tensor], Tensor]  # of a model on ids [B, T + 1]
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,10 @@ class Adaptation:
         return texts_of(self.tokens["train"], self.teacher.config.context, count)[:, :-1]
 
 
+Maker = Callable[[], LanguageModel]
+Teaching = Callable[[Adaptation, LanguageModel], Loss]
+
+
 def load_stage(work: Adaptation, name: str, spec: HardwareSpec) -> LanguageModel:
     """The student as stage `name` left it, on the cell of `spec`.
 
@@ -80,21 +89,22 @@ def load_stage(work: Adaptation, name: str, spec: HardwareSpec) -> LanguageModel
     return model
 
 
-def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
-    """Train `model` as stage `name`, or continue it; keeps the weights best in validation."""
-    settings, context = work.settings[name], work.teacher.config.context
-    layer_wise = name == "layerwise"
-    for parameter_name, parameter in model.named_parameters():
-        parameter.requires_grad_(not layer_wise or ".attention." in parameter_name)
+def train_stage(
+    work: Adaptation, name: str, model: LanguageModel, settings: Settings, loss: Loss
+) -> float:
+    """Train `model` as stage `name`, or continue it, and keep the weights best in validation.
+
+    Returns the seconds that it took.
+    """
+    context = work.teacher.config.context
     run = Run(model, settings, work.stages.state_file(name))
     if run.resume():
         print(f"{name}: continue at step {run.progress.step} of {settings.steps}", flush=True)
     texts = texts_of(work.tokens["validation"], context, VALIDATION_TEXTS)
 
     def loss_of(ids: Tensor, _step: int) -> Tensor:
-        if layer_wise:
-            return layer_wise_loss(model, work.teacher, ids[:, :-1])
-        return distillation_loss(model, work.teacher, ids)
+        with torch.autocast("cpu", torch.bfloat16):
+            return loss(model, ids)
 
     def report(record: dict[str, Any]) -> None:
         if "validation_loss" not in record:
@@ -103,7 +113,7 @@ def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
         rate = seen / max(record["seconds"], 1e-9)
         write_log(work.folder / "log.jsonl", record | {"stage": name, "tokens": seen})
         print(
-            f"{name:10} step {record['step']:5d}/{settings.steps}"
+            f"{name:15} step {record['step']:5d}/{settings.steps}"
             f"  loss {record.get('train_loss', math.nan):.4f}"
             f"  validation perplexity {math.exp(record['validation_loss']):8.2f}"
             f"  {rate:6.0f} tokens/s",
@@ -117,6 +127,20 @@ def train_stage(work: Adaptation, name: str, model: LanguageModel) -> None:
         lambda: mean_loss(model, texts),
         report,
     )
+    return run.progress.seconds
+
+
+def attention_loss(work: Adaptation, model: LanguageModel) -> Loss:
+    """What stage layerwise minimises; nothing but attention learns from now on."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(".attention." in name)
+    return lambda student, ids: layer_wise_loss(student, work.teacher, ids[:, :-1])
+
+
+def word_loss(work: Adaptation, model: LanguageModel) -> Loss:
+    """What the stages after it minimise; everything learns from now on."""
+    model.requires_grad_(True)
+    return lambda student, ids: distillation_loss(student, work.teacher, ids)
 
 
 def stage_init(work: Adaptation) -> LanguageModel:
@@ -126,36 +150,39 @@ def stage_init(work: Adaptation) -> LanguageModel:
     return model
 
 
-def stage_matched(work: Adaptation) -> LanguageModel:
+def stage_matched(work: Adaptation, published: bool) -> LanguageModel:
     """The cubic model, its scalers matched to the statistics of the linear one."""
     ids = work.calibration(MATCHING_TEXTS)
-    target = measure(load_stage(work, "linear", work.spec.linearised()), ids)
+    target = measure(load_stage(work, "linear", work.spec.linearised()), ids, published)
     model = load_stage(work, "linear", work.spec)
-    errors = match(model, target, ids)
-    print(f"matched    {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}")
+    errors = match(model, target, ids, published)
+    name = "as published" if published else "matched"
+    print(f"{name:15} {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}")
     return model
 
 
 def adapt(work: Adaptation) -> LanguageModel:
     """Run all stages that are not finished; the adapted model, scalers not folded."""
-    linear, start = work.spec.linearised(), None
-    makers: dict[str, Callable[[], LanguageModel]] = {
-        "init": lambda: stage_init(work),
-        "layerwise": lambda: load_stage(work, "init", linear),
-        "linear": lambda: load_stage(work, "layerwise", linear),
-        "matched": lambda: stage_matched(work),
-        "cubic": lambda: load_stage(work, "matched", work.spec),
-    }
-    for name, make in makers.items():
+    linear, cubic = work.spec.linearised(), work.spec
+    layer_wise, by_words = attention_loss, word_loss
+    plan: list[tuple[str, str | None, Maker, Teaching | None]] = [
+        ("init", None, lambda: stage_init(work), None),
+        ("layerwise", "init", lambda: load_stage(work, "init", linear), layer_wise),
+        ("linear", "layerwise", lambda: load_stage(work, "layerwise", linear), by_words),
+        ("published", "linear", lambda: stage_matched(work, published=True), None),
+        ("matched", "linear", lambda: stage_matched(work, published=False), None),
+        ("cubic", "matched", lambda: load_stage(work, "matched", cubic), by_words),
+    ]
+    for name, start, make, teaching in plan:
         if work.stages.finished(name):
             work.stages.check_start(name, start)
-        else:
-            model = make()
-            if name in TRAINED_STAGES:
-                train_stage(work, name, model)
-            work.stages.save(name, model.state_dict(), start)
-        start = name
-    return load_stage(work, "cubic", work.spec)
+            continue
+        model, seconds = make(), 0.0
+        if teaching is not None:
+            loss = teaching(work, model)
+            seconds = train_stage(work, name, model, work.settings[name], loss)
+        work.stages.save(name, model.state_dict(), start, about=seconds)
+    return load_stage(work, "cubic", cubic)
 
 
 def export(work: Adaptation, model: LanguageModel, out: Path) -> None:
@@ -165,6 +192,8 @@ def export(work: Adaptation, model: LanguageModel, out: Path) -> None:
         "model": asdict(model.config),
         "settings": {name: asdict(settings) for name, settings in work.settings.items()},
         "tokens_seen": {n: s.steps * s.batch * context for n, s in work.settings.items()},
+        "seconds": {n: work.stages.load(n)[1]["about"] for n in work.settings},
+        "threads": torch.get_num_threads(),
         "teacher_sha256": work.teacher_sha256,
         **provenance(PACKAGES),
     }
@@ -176,54 +205,60 @@ def export(work: Adaptation, model: LanguageModel, out: Path) -> None:
     print(f"wrote {out}")
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Options of the command line."""
+def make_parser(prog: str, description: str | None) -> argparse.ArgumentParser:
+    """Options of the adaptation, which are those of what it is compared with, too."""
     parser = argparse.ArgumentParser(
-        prog="ml.adapt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="leroux2025", help="hardware specification")
-    parser.add_argument("--layerwise-steps", type=int, default=200)
-    parser.add_argument("--linear-steps", type=int, default=300)
-    parser.add_argument("--cubic-steps", type=int, default=500)
-    parser.add_argument("--batch", type=int, default=8, help="texts of 256 tokens per step")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
-    parser.add_argument("--cache", type=Path, default=corpus.CACHE, help="cached text")
-    parser.add_argument("--teacher", type=Path, default=TEACHER, help="teacher checkpoint")
-    parser.add_argument("--folder", type=Path, default=Path("build/adapt"), help="run state")
-    parser.add_argument("--out", type=Path, default=ADAPTED, help="checkpoint to write")
-    return parser.parse_args(argv)
+    add = parser.add_argument
+    add("--preset", default="leroux2025", help="hardware specification")
+    for name, steps in STEPS.items():
+        add(f"--{name}-steps", type=int, default=steps, help=f"({steps})")
+    add("--batch", type=int, default=8, help="texts of 256 tokens per step (8)")
+    add("--learning-rate", type=float, default=1e-3, help="of what is no matrix (0.001)")
+    add("--seed", type=int, default=2)
+    add("--threads", type=int, default=0, help="0: as torch chooses")
+    add("--cache", type=Path, default=corpus.CACHE, help="cached text")
+    add("--teacher", type=Path, default=TEACHER, help="teacher checkpoint")
+    add("--folder", type=Path, default=Path("build/adapt"), help="run state")
+    return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line of the adaptation."""
-    options = parse(argv)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    teacher = load_teacher(options.teacher)
+def work_of(options: argparse.Namespace) -> Adaptation:
+    """The run that the command line describes."""
     settings = {
         name: Settings(
             steps=getattr(options, f"{name}_steps"),
             batch=options.batch,
             learning_rate=options.learning_rate,
             warmup_steps=20,
-            decay_fraction=0.6,
+            decay_fraction=DECAYS[name],
             weight_decay=0.0,
+            muon_rate=MUON_RATES[name],
             seed=options.seed + i,
             validate_every=100,
-            save_every=100,
+            save_every=50,
         )
         for i, name in enumerate(TRAINED_STAGES)
     }
-    work = Adaptation(
-        teacher=teacher,
+    return Adaptation(
+        teacher=load_teacher(options.teacher),
         teacher_sha256=sha256(options.teacher),
         spec=load_preset(options.preset),
         tokens=load_tokens(options.cache),
         settings=settings,
         folder=options.folder,
     )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line of the adaptation."""
+    parser = make_parser("ml.adapt", __doc__)
+    parser.add_argument("--out", type=Path, default=ADAPTED, help="checkpoint to write")
+    options = parser.parse_args(argv)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    work = work_of(options)
     export(work, adapt(work), options.out)
     return 0
 

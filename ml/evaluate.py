@@ -21,6 +21,7 @@ from analog_models.spec import HardwareSpec, load_preset
 from ml import heldout
 from ml.adapt import TRAINED_STAGES
 from ml.checkpoint import load_tensors, load_weights
+from ml.control import STAGES as CONTROL_STAGES
 from ml.errors import SettingError
 from ml.evaluation import FOLDER, NOTHING, SHIPPED, SMOLLM2, Report, cost_of
 from ml.hardware_attention import on_hardware
@@ -57,6 +58,13 @@ def stage(path: Path, teacher: LanguageModel, spec: HardwareSpec) -> LanguageMod
     return model.double()
 
 
+def trained_on(path: Path, teacher: LanguageModel) -> LanguageModel:
+    """The teacher as a stage of ml.control left it. Raises ArtefactError."""
+    model = LanguageModel(teacher.config)
+    load_weights(model, load_tensors(path)[0], path)
+    return model.double()
+
+
 class Stage(NamedTuple):
     """One row. label: in the table and the model card; name: in result.json; `trained`: the
     stages of ml.adapt that were trained up to here, None for a model that never was adapted.
@@ -85,6 +93,10 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
     def final() -> LanguageModel:
         return load_adapted(spec, adapted)
 
+    def control(name: str) -> Callable[[], LanguageModel]:
+        return lambda: trained_on(folder / f"{name}.safetensors", soft)
+
+    as_linear, as_cubic = CONTROL_STAGES
     one, two, every = TRAINED_STAGES[:1], TRAINED_STAGES[:2], TRAINED_STAGES
     yield Stage("teacher", "teacher", None, lambda: soft)
     yield Stage("teacher, attention zero", "teacher, attention zero", None, ablated(again))
@@ -93,9 +105,12 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
     yield Stage("linear, layer-wise", "layer-wise", one, from_file("layerwise", linear))
     yield Stage("linear, adapted", "linear", two, from_file("linear", linear))
     yield Stage("cubic, before matching", "cubic, before matching", two, from_file("linear", spec))
+    yield Stage("cubic, as published", "published", two, from_file("published", spec))
     yield Stage("cubic, matched", "matched", two, from_file("matched", spec))
     yield Stage("cubic, adapted", "cubic", every, final)
     yield Stage("cubic, attention zero", "cubic, attention zero", every, ablated(final))
+    yield Stage("teacher, as long as linear", as_linear, two, control(as_linear))
+    yield Stage("teacher, as long as cubic", as_cubic, every, control(as_cubic))
 
 
 def evaluate(

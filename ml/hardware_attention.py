@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from analog_models.physics import EXACT, Ops
 from analog_models.spec import HardwareSpec
@@ -76,14 +77,27 @@ class GainCellAttention(nn.Module):
         levels = self.spec.levels
         return {"q": levels.q_max, "k": levels.kv_max, "v": levels.kv_max, "out": levels.count_max}
 
+    def projections(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weight and bias of qkv and of proj, the scalers folded in."""
+        qkv, proj = self.qkv, self.proj
+        if self.scalers is None:
+            return qkv.weight, qkv.bias, proj.weight, proj.bias
+        scale, offset = self.scalers.scale, self.scalers.offset
+        full = scale.new_tensor([float(self.full_scale()[name]) for name in SIGNALS])
+        code_scale = (full[:3, None, None] * scale[:3]).flatten()
+        code_offset = (full[:3, None, None] * offset[:3]).flatten()
+        return (
+            code_scale[:, None] * qkv.weight,
+            code_scale * qkv.bias + code_offset,
+            proj.weight * (scale[3].flatten() / full[3]),
+            proj.bias + proj.weight @ offset[3].flatten(),
+        )
+
     def signals(self, x: Tensor) -> dict[str, Tensor]:
         """q, k and v before rounding, in codes: [B, T, C] -> three of [B, H, T, D]."""
-        parts = [split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1)]
-        named = dict(zip(SIGNALS, parts, strict=False))
-        if self.scalers is None:
-            return named
-        full = self.full_scale()
-        return {name: full[name] * self.scalers.apply_to(name, x) for name, x in named.items()}
+        weight, bias, _, _ = self.projections()
+        parts = linear(x, weight, bias).to(bias.dtype).chunk(3, dim=-1)
+        return {n: split_heads(part, self.heads) for n, part in zip(SIGNALS, parts, strict=False)}
 
     def codes(self, x: Tensor) -> Codes:
         """Codes in and out of the hardware for [B, T, C], texts that start with it flushed."""
@@ -92,7 +106,8 @@ class GainCellAttention(nn.Module):
             self.ops.clip(self.ops.quantise(signal), 0, full[name])
             for name, signal in self.signals(x).items()
         )
-        return Codes(q, k, v, self.attend(self.spec, q, k, v, self.ops))
+        with torch.autocast(x.device.type, enabled=False):  # whole numbers are not to be rounded
+            return Codes(q, k, v, self.attend(self.spec, q, k, v, self.ops))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, C] -> [B, T, C]."""
@@ -100,24 +115,15 @@ class GainCellAttention(nn.Module):
 
     def output(self, out: Tensor) -> Tensor:
         """Output codes [B, H, T, D] through scalers and projection -> [B, T, C]."""
-        if self.scalers is not None:
-            out = self.scalers.apply_to("out", out / self.full_scale()["out"])
-        return self.proj(join_heads(out))
+        _, _, weight, bias = self.projections()
+        return linear(join_heads(out), weight, bias)
 
     @torch.no_grad()
     def folded(self, config: ModelConfig) -> "GainCellAttention":
         """The same attention without scalers: they move into the weights of the projections."""
-        assert self.scalers is not None
         plain = GainCellAttention(config, self.spec, self.ops).to(self.qkv.weight.dtype)
-        full = torch.tensor([float(self.full_scale()[name]) for name in SIGNALS[:3]])
-        scale, offset = self.scalers.scale.double(), self.scalers.offset.double()
-        code_scale = (full[:, None, None] * scale[:3]).flatten()
-        code_offset = (full[:, None, None] * offset[:3]).flatten()
-        plain.qkv.weight.copy_(code_scale[:, None] * self.qkv.weight)
-        plain.qkv.bias.copy_(code_scale * self.qkv.bias + code_offset)
-        out_scale = scale[3].flatten() / self.full_scale()["out"]
-        plain.proj.weight.copy_(self.proj.weight * out_scale)
-        plain.proj.bias.copy_(self.proj.bias + self.proj.weight.double() @ offset[3].flatten())
+        names = ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")
+        plain.load_state_dict(dict(zip(names, self.projections(), strict=True)))
         return plain
 
 

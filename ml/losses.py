@@ -5,9 +5,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ml.hardware_attention import attention_layers
-from ml.model import LanguageModel, blocks, next_token_loss
+from ml.model import LanguageModel, blocks
 
-TEXT_WEIGHT = 0.5  # of the true next token beside the teacher's distribution
+TEXT_WEIGHT = 1.0  # of the true next token beside the teacher's distribution
 SMALLEST_VARIANCE = 1e-8
 
 
@@ -21,8 +21,8 @@ def layer_wise_loss(student: LanguageModel, teacher: LanguageModel, ids: Tensor)
     for block, layer in zip(blocks(teacher), attention_layers(student), strict=True):
         normed = block.norm_attention(x)
         target = block.attention(normed)
-        error = (layer(normed) - target).square().mean()
-        losses.append(error / target.var().clamp_min(SMALLEST_VARIANCE))
+        error = (layer(normed).float() - target.float()).square().mean()
+        losses.append(error / target.float().var().clamp_min(SMALLEST_VARIANCE))
         x = block(x)
     return torch.stack(losses).mean()
 
@@ -30,11 +30,14 @@ def layer_wise_loss(student: LanguageModel, teacher: LanguageModel, ids: Tensor)
 def distillation_loss(student: LanguageModel, teacher: LanguageModel, ids: Tensor) -> Tensor:
     """KL divergence from the teacher's next-token distribution, and the text itself.
 
-    ids: [B, T + 1].
+    ids: [B, T + 1]. Both are cross entropies to the student, so one with the sum of what they want
+    has the gradients of both.
     """
     with torch.no_grad():
-        wanted = functional.log_softmax(teacher(ids[:, :-1]), dim=-1).flatten(0, 1)
-    logits = student(ids[:, :-1])
-    got = functional.log_softmax(logits, dim=-1).flatten(0, 1)
-    kl = functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
-    return kl + TEXT_WEIGHT * next_token_loss(logits, ids[:, 1:])
+        wanted = functional.log_softmax(teacher(ids[:, :-1]).float(), dim=-1).flatten(0, 1)
+        target = wanted.exp()
+        entropy = -(target * wanted).sum(-1).mean()
+        text = torch.full_like(wanted[:, :1], TEXT_WEIGHT)
+        target.scatter_add_(1, ids[:, 1:].reshape(-1, 1), text)
+    logits = student(ids[:, :-1]).float().flatten(0, 1)
+    return functional.cross_entropy(logits, target) - entropy

@@ -1,11 +1,14 @@
 """The adaptation algorithm: from the linear to the cubic cell without a gradient.
 
 The scalers of the cubic model are moved until mean and standard deviation of each signal match
-what the linear model showed on the same batch (Leroux et al. 2025, Methods). The published
-algorithm has one pair per head; here each channel has its own, which folds just as well.
+what the linear model showed on the same batch (Leroux et al. 2025, Methods). As published there is
+one pair a, b per head for q, k, v and the output, from a = 1, b = 0 on top of what the linear model
+learnt, and the statistics are those of the scaled signals. The variant used here has a pair per
+channel, which folds just as well, and compares keys and values as charge of their cells, the
+quantity that differs between the two models.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -75,46 +78,54 @@ def cell_charge(spec: HardwareSpec, signal: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measure(model: LanguageModel, ids: Tensor) -> Statistics:
-    """Statistics of a scaled hardware model over texts `ids` [B, T], [4, H, D] for each layer.
+def measure(model: LanguageModel, ids: Tensor, published: bool = False) -> Statistics:
+    """Statistics of a scaled hardware model over texts `ids` [B, T], for each layer [4, H, D].
 
-    q and the output are measured after their scaler; k and v as the charge of their cells.
+    q and the output are measured after their scaler, k and v as the charge of their cells; if
+    `published`, all after their scaler, [4, H, 1].
     """
+    dims = (0, 2, 3) if published else (0, 2)
     means, stds = [], []
     x = model.hidden(ids)
     for block, layer in zip(blocks(model), attention_layers(model), strict=True):
         normed = block.norm_attention(x)
         codes = layer.codes(normed)
-        signals = _layer_signals(layer, normed, codes)
-        means.append(torch.stack([signals[name].mean((0, 2)) for name in SIGNALS]))
-        stds.append(torch.stack([signals[name].std((0, 2)) for name in SIGNALS]))
+        signals = list(_layer_signals(layer, normed, codes, charges=not published))
+        shape = (len(SIGNALS), layer.heads, -1)
+        means.append(torch.stack([signal.mean(dims) for signal in signals]).view(shape))
+        stds.append(torch.stack([signal.std(dims) for signal in signals]).view(shape))
         x = x + layer.output(codes.out)
         x = x + block.feed_forward(block.norm_feed_forward(x))
     return Statistics(means, stds)
 
 
-def _layer_signals(layer: GainCellAttention, x: Tensor, codes: Codes) -> dict[str, Tensor]:
-    """The four matched signals of one layer with input x and `codes`, [B, H, T, D] each."""
+def _layer_signals(
+    layer: GainCellAttention, x: Tensor, codes: Codes, charges: bool
+) -> Iterator[Tensor]:
+    """q, k, v and output of one layer with input x and `codes`, [B, H, T, D] in full scales."""
     assert layer.scalers is not None
     full = layer.full_scale()
-    signals = {name: signal / full[name] for name, signal in layer.signals(x).items()}
-    charges = {name: cell_charge(layer.spec, signals[name]) for name in ("k", "v")}
-    out = layer.scalers.apply_to("out", codes.out / full["out"])
-    return {"q": signals["q"], **charges, "out": out}
+    for name, signal in layer.signals(x).items():
+        scaled = signal / full[name]
+        yield cell_charge(layer.spec, scaled) if charges and name != "q" else scaled
+    yield layer.scalers.apply_to("out", codes.out / full["out"])
 
 
 @torch.no_grad()
-def match(model: LanguageModel, target: Statistics, ids: Tensor) -> list[float]:
+def match(
+    model: LanguageModel, target: Statistics, ids: Tensor, published: bool = False
+) -> list[float]:
     """Move the scalers of `model` to `target`; the largest error after each step.
 
-    `ids` [B, T]: the texts on which `target` was measured.
+    `ids` [B, T]: the texts on which `target` was measured, `published` or not as this is.
     """
-    scalers = [layer.scalers for layer in attention_layers(model)]
+    scalers = [s for layer in attention_layers(model) if (s := layer.scalers) is not None]
+    # Of the offsets, what a scales: as published, a and b come after the learnt scalers.
+    scaled = [own.offset * float(published) for own in scalers]
 
     def move(i: int, factor: Tensor, shift: Tensor) -> None:
-        own = scalers[i]
-        assert own is not None
-        own.scale.mul_(factor)
-        own.offset.add_(shift)
+        scalers[i].scale.mul_(factor)
+        scalers[i].offset.add_(scaled[i] * (factor - 1) + shift)
+        scaled[i].mul_(factor)
 
-    return follow(lambda: measure(model, ids), move, target)
+    return follow(lambda: measure(model, ids, published), move, target, channelwise=not published)

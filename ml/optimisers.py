@@ -34,9 +34,11 @@ class Optimisers:
         self.ranks, self.all = ranks, []
         factors = {"scalers": scaler_factor, "mixing": mixing_factor}
         groups: dict[str, list[nn.Parameter]] = {}
+        tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                groups.setdefault(_kind_of(name, parameter), []).append(parameter)
+                kind = "embeddings" if id(parameter) in tables else _kind_of(name, parameter)
+                groups.setdefault(kind, []).append(parameter)
         self.matrices = groups.pop("matrices", []) if muon_factor is not None else []
         if own := self.matrices[ranks.rank :: ranks.size]:
             group = {"params": own, "weight_decay": weight_decay, "factor": muon_factor}
@@ -44,7 +46,7 @@ class Optimisers:
         others = [
             {
                 "params": group,
-                "weight_decay": weight_decay if kind == "matrices" else 0.0,
+                "weight_decay": weight_decay if kind in ("matrices", "embeddings") else 0.0,
                 "factor": factors.get(kind, 1.0),
             }
             for kind, group in groups.items()

@@ -43,6 +43,8 @@ def separable_leakage(spec: HardwareSpec, tolerance: float) -> SeparableLeakage 
     coefficients = torch.tensor(polynomial, dtype=torch.float64)
     power = torch.arange(len(coefficients), dtype=torch.float64)
     rates = spec.decay_per_token * (power if per_power else power**0)
+    present = coefficients != 0  # how a power would decay that no cell has costs no rank
+    rates = torch.where(present, rates, rates[present][0])
     if float(rates.max()) * rows > LARGEST_EXPONENT:
         return None
     place = torch.arange(rows, dtype=torch.float64)

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from analog_models.errors import run_command
-from analog_models.files import write_json
+from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from ml import corpus, tokenizer
-from ml.checkpoint import save_tensors
+from ml.checkpoint import load_tensors, save_tensors
 from ml.model import LanguageModel, ModelConfig, next_token_loss
 from ml.perplexity import mean_loss, texts_of
 from ml.shipped import PACKAGES, TEACHER
@@ -27,10 +27,18 @@ VALIDATION_TEXTS = 128
 
 
 def load_tokens(cache: Path) -> dict[str, Tensor]:
-    """Token ids of every split, from the cached corpus and the shipped tokenizer."""
-    text, bpe = corpus.load(cache), tokenizer.load()
+    """Token ids of every split, from the cached corpus and the shipped tokenizer; cached, too."""
+    text, path = corpus.load(cache), cache / "tokens.safetensors"
+    about = {"corpus_sha256": text.digest(), "tokenizer_sha256": sha256(tokenizer.TOKENIZER_FILE)}
+    if path.exists():
+        found, described = load_tensors(path)
+        if described == about:
+            return found
+    bpe = tokenizer.load()
     parts = {name: tokenizer.encode(bpe, part) for name, part in vars(text).items()}
-    return {name: torch.from_numpy(ids.astype(np.int32)) for name, ids in parts.items()}
+    tokens = {name: torch.from_numpy(ids.astype(np.int32)) for name, ids in parts.items()}
+    save_tensors(path, tokens, about)
+    return tokens
 
 
 def train(model: LanguageModel, tokens: dict[str, Tensor], settings: Settings, folder: Path) -> Run:

@@ -12,7 +12,6 @@ from ml import adapt as adapt_module
 from ml.adapt import Adaptation, adapt, export, load_stage
 from ml.hardware_attention import attention_layers
 from ml.losses import distillation_loss
-from ml.model import LanguageModel
 from ml.perplexity import mean_loss
 from ml.shipped import load_adapted
 from ml.training import Settings
@@ -40,7 +39,7 @@ def work(teacher, tiny_spec, ids, tmp_path, monkeypatch) -> Adaptation:
 def test_all_stages_run_and_the_export_loads(work, tmp_path, ids):
     model = adapt(work)
     names = sorted(path.name for path in work.folder.glob("*.safetensors"))
-    stages = ("cubic", "init", "layerwise", "linear", "matched")
+    stages = ("cubic", "init", "layerwise", "linear", "matched", "published")
     assert names == [f"{name}.safetensors" for name in stages]
     out = tmp_path / "adapted.safetensors"
     export(work, model, out)
@@ -57,6 +56,7 @@ def test_export_describes_itself_in_json(work, tmp_path):
 
 
 def test_layer_wise_training_touches_attention_only(work):
+    work.settings["layerwise"] = replace(work.settings["layerwise"], steps=15)
     adapt(work)
     before, after = (
         load_stage(work, name, work.spec).state_dict() for name in ("init", "layerwise")
@@ -108,10 +108,3 @@ def test_a_damaged_stage_is_named(work):
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(ArtefactError, match=r"cubic\.safetensors: damaged or truncated"):
         adapt(work)
-
-
-def test_distillation_is_least_for_the_teacher_itself(teacher, ids, generator):
-    other = LanguageModel(TINY).initialise(generator)
-    text = float(torch.tensor(0.5) * mean_loss(teacher, ids))
-    assert float(distillation_loss(teacher, teacher, ids).detach()) == pytest.approx(text, rel=1e-4)
-    assert distillation_loss(other, teacher, ids) > distillation_loss(teacher, teacher, ids)

@@ -9,7 +9,7 @@ from ml.shipped import ADAPTED
 
 COMMANDS = (
     *("corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "sensitivity", "golden"),
-    "bench",
+    *("bench", "control"),
 )
 
 
@@ -33,6 +33,7 @@ def test_help_names_the_command(name, capsys):
         ("sensitivity", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
         ("adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
         ("adapt", ["--cubic-steps", "-1"], "steps is -1, must be above 0"),
+        ("control", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
         ("bench", ["--tokens", "100"], "tokens is 100, must be a multiple of 64 up to 1024"),
         ("bench", ["--heads", "0"], "heads is 0, must be above 0"),
         ("train", ["--batch", "0"], "batch is 0, must be above 0"),

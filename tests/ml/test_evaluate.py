@@ -42,7 +42,10 @@ def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, capsys)
         "linear, statistics only",
         "linear, layer-wise",
         "linear, adapted",
+        "teacher, as long as linear",
+        "teacher, as long as cubic",
         "cubic, before matching",
+        "cubic, as published",
         "cubic, matched",
     }
     assert capsys.readouterr().out.count("no file") == len(missing)

@@ -5,7 +5,7 @@ import torch
 
 from ml.hardware_attention import GainCellAttention, Scalers, attention_layers, fold, on_hardware
 from ml.initialise import initialise
-from ml.model import LanguageModel
+from ml.model import LanguageModel, join_heads, split_heads
 from ml.surrogate import SurrogateOps
 from tests.ml.conftest import TINY
 
@@ -45,6 +45,18 @@ def test_no_token_sees_the_future(student, x):
     before, after = layer.codes(x).out, layer.codes(changed).out
     assert torch.equal(before[..., :12, :], after[..., :12, :])
     assert not torch.equal(before[..., 12:, :], after[..., 12:, :])
+
+
+def test_scalers_stand_between_projections_and_hardware(student, x):
+    for layer in attention_layers(student.double()):
+        full, projected = layer.full_scale(), layer.qkv(x.double()).chunk(3, dim=-1)
+        assert layer.scalers is not None
+        for name, signal in zip("qkv", projected, strict=True):
+            scaled = layer.scalers.apply_to(name, split_heads(signal, layer.heads))
+            torch.testing.assert_close(layer.signals(x.double())[name], full[name] * scaled)
+        out = layer.codes(x.double()).out
+        scaled = layer.scalers.apply_to("out", out / full["out"])
+        torch.testing.assert_close(layer.output(out), layer.proj(join_heads(scaled)))
 
 
 def test_folding_changes_nothing(student, ids, generator):

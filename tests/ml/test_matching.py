@@ -54,3 +54,19 @@ def test_statistics_are_those_of_the_signals(linear, ids):
     q = layer.signals(linear.blocks[0].norm_attention(x))["q"] / 15
     torch.testing.assert_close(statistics.mean[0][0], q.mean((0, 2)))
     torch.testing.assert_close(statistics.std[0][0], q.std((0, 2)))
+
+
+def test_as_published_one_scale_and_offset_a_head_follow_what_was_learnt(linear, tiny_spec, ids):
+    cubic = LanguageModel(TINY, on_hardware(tiny_spec, SurrogateOps(), scaled=True))
+    cubic.load_state_dict(linear.state_dict())
+    target = measure(linear, ids[:, :-1], published=True)
+    assert target.mean[0].shape == (4, TINY.heads, 1)
+    errors = match(cubic, target, ids[:, :-1], published=True)
+    assert errors[-1] < 0.1 * errors[0]
+    for before, after in zip(attention_layers(linear), attention_layers(cubic), strict=True):
+        assert before.scalers is not None and after.scalers is not None
+        a = after.scalers.scale / before.scalers.scale
+        b = after.scalers.offset - a * before.scalers.offset
+        for value in (a, b):
+            torch.testing.assert_close(value, value[..., :1].expand_as(value), rtol=1e-3, atol=1e-5)
+        assert (a[..., 0] - 1).abs().max() > 0.01

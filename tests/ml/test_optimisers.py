@@ -43,6 +43,13 @@ def test_muon_takes_the_matrices_only(module):
     assert groups(adamw) == {(2, 0.0, 1.0), (2, 0.0, 4.0), (1, 0.0, 2.0)}
 
 
+def test_embeddings_are_no_matter_of_muons(module):
+    module["table"] = torch.nn.Embedding(5, 3)
+    muon, adamw = optimisers(module, muon_factor=10.0).all
+    assert groups(muon) == {(2, 0.1, 10.0)}
+    assert (1, 0.1, 1.0) in groups(adamw)
+
+
 def test_ranks_share_the_matrices_out(module):
     shares = [optimisers(module, Ranks(rank, 2), muon_factor=1.0).all[0] for rank in (0, 1)]
     own = [share.param_groups[0]["params"] for share in shares]

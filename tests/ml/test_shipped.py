@@ -77,9 +77,9 @@ def test_nan_in_weights_is_refused(spec, tmp_path):
         load_adapted(spec, tmp_path / "a.safetensors")
 
 
-def test_adapted_perplexity_is_within_a_tenth_of_the_teachers(teacher_loss, adapted_loss):
+def test_adapted_perplexity_is_within_a_twentieth_of_the_teachers(teacher_loss, adapted_loss):
     assert math.exp(teacher_loss) < 60
-    assert math.exp(adapted_loss - teacher_loss) <= 1.10
+    assert math.exp(adapted_loss - teacher_loss) <= 1.05
 
 
 def test_attention_matters_in_both(spec, texts, teacher_loss, adapted_loss):
@@ -95,7 +95,7 @@ def test_the_recorded_evaluation_is_of_these_checkpoints(spec):
     assert record["codes_hash"] == spec.codes_hash
     assert record["sha256"] == {TEACHER.name: sha256(TEACHER), ADAPTED.name: sha256(ADAPTED)}
     ratio = record["perplexity"]["cubic, adapted"] / record["perplexity"]["teacher"]
-    assert ratio <= 1.10
+    assert ratio <= 1.02
 
 
 def test_the_model_card_is_made_from_the_evaluation():
