@@ -3,7 +3,7 @@
     python -m estimate.measure [--build DIR] [--out FILE]
 
 Reads `timing/`, `activity/` and `synth-LIBRARY/` below the build folder, which `make measure`
-fills. All must be of the preset as it is.
+fills; what is not there stays as it was. All must be of the preset as it is.
 """
 
 import argparse
@@ -31,25 +31,32 @@ FROM_COMPONENT = ("component", "cells", "flip_flops", "area_um2", "leakage_w")
 FROM_PROVENANCE = ("git", "time_utc", "packages", "simulator", "wall_s", "stream")
 
 
-def collect(build: Path) -> dict[str, Any]:
-    """The content of `measured.json`.
+def collect(build: Path, before: Path | None = None) -> dict[str, Any]:
+    """The content of `measured.json`; `before`: the file as it was, for what `build` lacks.
 
     Raises `ArtefactError` for a missing file, `EstimateError` for one of another specification.
     """
     spec = load_preset()
-    timing = _object(build / "timing" / "result.json")
-    activity = _of(spec, build / "activity" / "result.json")
-    synthesis = {name: _of(spec, build / f"synth-{name}" / "result.json") for name in LIBRARIES}
-    read = {"cycles": timing, "activity": activity, **synthesis}
+    old = {} if before is None or not before.exists() else _object(before)
+    kept = old if old.get("spec", {}).get("hash") == spec.hash else {"sources": {}}
+    folders = {"cycles": "timing", "activity": "activity"} | {n: f"synth-{n}" for n in LIBRARIES}
+    paths = {name: build / folder / "result.json" for name, folder in folders.items()}
+    read = {
+        name: _object(path) if name == "cycles" else _of(spec, path)
+        for name, path in paths.items()
+        if path.exists() or name not in kept["sources"]
+    }
+    sources = {
+        name: {key: result[key] for key in FROM_PROVENANCE if key in result}
+        for name, result in read.items()
+    }
+    new = {name: _synthesis(read[name]) for name in LIBRARIES if name in read}
     return {
         "spec": {"name": spec.name, "hash": spec.hash, "shape": shape_of(spec)},
-        "cycles": _cycles(spec, timing),
-        "activity": activity["activity"],
-        "synthesis": {name: _synthesis(result) for name, result in synthesis.items()},
-        "sources": {
-            name: {key: result[key] for key in FROM_PROVENANCE if key in result}
-            for name, result in read.items()
-        },
+        "cycles": _cycles(spec, read["cycles"]) if "cycles" in read else kept["cycles"],
+        "activity": read["activity"]["activity"] if "activity" in read else kept["activity"],
+        "synthesis": kept.get("synthesis", {}) | new,
+        "sources": kept["sources"] | sources,
     }
 
 
@@ -105,7 +112,7 @@ def main() -> int:
     add("--build", type=Path, default=Path("build"), help="where the results are (build)")
     add("--out", type=Path, default=MEASURED, help="file to write (estimate/measured.json)")
     args = parser.parse_args()
-    measured = collect(args.build)
+    measured = collect(args.build, args.out)
     print(f"measured: {write_json(args.out, measured)}")
     return 0
 
