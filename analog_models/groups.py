@@ -55,6 +55,11 @@ class Levels(Group):
         """Largest magnitude that a pulse counter reports."""
         return (1 << self.out_magnitude_bits) - 1
 
+    @property
+    def full_scale(self) -> dict[str, int]:
+        """Largest code of each signal of a head; of the output, that of one sub-tile."""
+        return {"q": self.q_max, "k": self.kv_max, "v": self.kv_max, "out": self.count_max}
+
 
 class Cell(Group):
     """Transfer of one gain cell: charge moved by a full-scale pulse, f(V - v_zero)."""

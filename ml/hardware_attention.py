@@ -72,18 +72,13 @@ class GainCellAttention(nn.Module):
         self.proj = nn.Linear(config.width, config.width)
         self.scalers = Scalers(config.heads, config.head_dim) if scaled else None
 
-    def full_scale(self) -> dict[str, int]:
-        """Largest code of each signal, per sub-tile for the output."""
-        levels = self.spec.levels
-        return {"q": levels.q_max, "k": levels.kv_max, "v": levels.kv_max, "out": levels.count_max}
-
     def projections(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Weight and bias of qkv and of proj, the scalers folded in."""
         qkv, proj = self.qkv, self.proj
         if self.scalers is None:
             return qkv.weight, qkv.bias, proj.weight, proj.bias
         scale, offset = self.scalers.scale, self.scalers.offset
-        full = scale.new_tensor([float(self.full_scale()[name]) for name in SIGNALS])
+        full = scale.new_tensor([float(self.spec.levels.full_scale[name]) for name in SIGNALS])
         code_scale = (full[:3, None, None] * scale[:3]).flatten()
         code_offset = (full[:3, None, None] * offset[:3]).flatten()
         return (
@@ -101,7 +96,7 @@ class GainCellAttention(nn.Module):
 
     def codes(self, x: Tensor) -> Codes:
         """Codes in and out of the hardware for [B, T, C], texts that start with it flushed."""
-        full = self.full_scale()
+        full = self.spec.levels.full_scale
         q, k, v = (
             self.ops.clip(self.ops.quantise(signal), 0, full[name])
             for name, signal in self.signals(x).items()

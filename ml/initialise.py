@@ -104,7 +104,7 @@ def _initialise_layer(layer: GainCellAttention, teacher: SoftmaxAttention, x: Te
 
 def positive_scores(layer: GainCellAttention, x: Tensor, shift: Tensor) -> Tensor:
     """Share of positive causal scores per head [H], keys moved by `shift` [H] of full scale."""
-    full, signals = layer.full_scale(), layer.signals(x)
+    full, signals = layer.spec.levels.full_scale, layer.signals(x)
     q = signals["q"].clamp(0, full["q"]).round()
     k = (signals["k"] + full["k"] * shift[:, None, None]).clamp(0, full["k"]).round()
     constant, terms = cell_terms(layer.spec, k)
@@ -129,7 +129,7 @@ def _fit_output(layer: GainCellAttention, teacher: SoftmaxAttention, x: Tensor) 
     q, k, v = (split_heads(part, teacher.heads) for part in teacher.qkv(x).chunk(3, dim=-1))
     target = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
     target = target / v.std((0, 2))[:, None]  # in the units of the normalised values
-    got = layer.codes(x).out / layer.full_scale()["out"]  # [B, H, T, D]
+    got = layer.codes(x).out / layer.spec.levels.full_scale["out"]  # [B, H, T, D]
     mean_got, mean_target = got.mean((0, 2)), target.mean((0, 2))
     spread = got - mean_got[:, None]
     variance = spread.square().mean((0, 2)).clamp_min(1e-6)

@@ -104,7 +104,7 @@ def _layer_signals(
 ) -> Iterator[Tensor]:
     """q, k, v and output of one layer with input x and `codes`, [B, H, T, D] in full scales."""
     assert layer.scalers is not None
-    full = layer.full_scale()
+    full = layer.spec.levels.full_scale
     for name, signal in layer.signals(x).items():
         scaled = signal / full[name]
         yield cell_charge(layer.spec, scaled) if charges and name != "q" else scaled

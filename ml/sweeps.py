@@ -146,8 +146,8 @@ def rescaled(model: LanguageModel, spec: HardwareSpec) -> Iterator[LanguageModel
     before = [(layer.spec, *(x.detach().clone() for x in _projections(layer))) for layer in layers]
     try:
         for layer in layers:
-            old, layer.spec = layer.full_scale(), spec
-            ratio = {name: full / old[name] for name, full in layer.full_scale().items()}
+            old, layer.spec = layer.spec.levels.full_scale, spec
+            ratio = {name: full / old[name] for name, full in spec.levels.full_scale.items()}
             weight, bias, out = _projections(layer)
             width = len(bias) // 3
             scale = torch.tensor([ratio[name] for name in SIGNALS[:3]], dtype=weight.dtype)

@@ -18,8 +18,6 @@ from ml.exact_attention import exact_attention
 from ml.fast_attention import fast_attention
 from ml.surrogate import SurrogateOps
 
-SIGNALS: tuple[str, ...] = ("q", "k", "v", "out")
-
 
 class GainCellHeads(nn.Module):
     """Query heads [Hq] that share key and value heads [Hkv] on the hardware of `spec`.
@@ -67,13 +65,6 @@ class GainCellHeads(nn.Module):
             offset = torch.full((heads, dim), middles[name])
             self.register_parameter(f"offset_{name}", nn.Parameter(offset))
 
-    def full_scale(self, name: str) -> int:
-        """Largest code of q, k or v; largest count of a sub-tile for the output."""
-        levels = self.spec.levels
-        return {"q": levels.q_max, "k": levels.kv_max, "v": levels.kv_max, "out": levels.count_max}[
-            name
-        ]
-
     def analog(self, name: str, x: Tensor) -> Tensor:
         """Signal `name` [..., H, T, D] before rounding, in units of its full scale."""
         offset = self.get_parameter(f"offset_{name}")[:, None].to(x.dtype)
@@ -83,7 +74,7 @@ class GainCellHeads(nn.Module):
 
     def encode(self, name: str, x: Tensor) -> Tensor:
         """Codes of signal `name` [..., H, T, D], whole numbers in at least single precision."""
-        full = self.full_scale(name)
+        full = self.spec.levels.full_scale[name]
         with torch.autocast(x.device.type, enabled=False):  # a code is not a matter of speed
             exact = x if x.dtype == torch.float64 else x.float()
             return self.ops.clip(self.ops.quantise(full * self.analog(name, exact)), 0, full)
@@ -104,7 +95,7 @@ class GainCellHeads(nn.Module):
 
     def decode(self, out: Tensor) -> Tensor:
         """Output codes [..., Hq, T, D] -> the output of the heads."""
-        return self.analog("out", out / self.full_scale("out"))
+        return self.analog("out", out / self.spec.levels.full_scale["out"])
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries [..., Hq, T, D], keys and values [..., Hkv, T, D] -> [..., Hq, T, D]."""

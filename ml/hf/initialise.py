@@ -194,7 +194,7 @@ def threshold_shift(heads: GainCellHeads, q: Tensor, k: Tensor, share: float) ->
 
     q: [B, Hq, T, D], k: [B, Hkv, T, D]. Leakage, which moves scores little, is left out.
     """
-    full, group = heads.full_scale("k"), heads.query_heads // heads.kv_heads
+    full, group = heads.spec.levels.full_scale["k"], heads.query_heads // heads.kv_heads
     codes = heads.encode("q", q).unflatten(1, (heads.kv_heads, group))
     analog = heads.analog("k", k)
     causal = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool).tril()

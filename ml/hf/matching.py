@@ -16,7 +16,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from ml.hf.heads import SIGNALS, GainCellHeads
+from ml.hardware_attention import SIGNALS
+from ml.hf.heads import GainCellHeads
 from ml.hf.initialise import attention_outputs, fit_outputs, heads_in
 from ml.hf.network import Network, hooked
 from ml.matching import Statistics, cell_charge, follow

@@ -38,11 +38,11 @@ def tiny_model(spec: HardwareSpec) -> LanguageModel:
         model.tokens.weight.mul_(20.0)
         for layer in attention_layers(model):
             for signal, rows in zip("qkv", layer.qkv.weight.chunk(3), strict=True):
-                full = layer.full_scale()[signal]
+                full = layer.spec.levels.full_scale[signal]
                 rows.normal_(std=full / 12, generator=generator)
             q, k, v = layer.qkv.bias.chunk(3)
             for bias, signal in ((q, "q"), (k, "k"), (v, "v")):
-                bias.fill_(layer.full_scale()[signal] / 2)
+                bias.fill_(layer.spec.levels.full_scale[signal] / 2)
             layer.proj.weight.normal_(std=0.1, generator=generator)
     return model.requires_grad_(False)
 

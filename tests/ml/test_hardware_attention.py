@@ -49,7 +49,7 @@ def test_no_token_sees_the_future(student, x):
 
 def test_scalers_stand_between_projections_and_hardware(student, x):
     for layer in attention_layers(student.double()):
-        full, projected = layer.full_scale(), layer.qkv(x.double()).chunk(3, dim=-1)
+        full, projected = layer.spec.levels.full_scale, layer.qkv(x.double()).chunk(3, dim=-1)
         assert layer.scalers is not None
         for name, signal in zip("qkv", projected, strict=True):
             scaled = layer.scalers.apply_to(name, split_heads(signal, layer.heads))

@@ -66,7 +66,7 @@ def test_signals_use_their_range(student, teacher, ids):
     layer, x = attention_layers(student)[0], teacher.hidden(ids[:, :-1])
     signals = layer.signals(teacher.blocks[0].norm_attention(x))
     for name, signal in signals.items():
-        spread = (signal / layer.full_scale()[name]).std((0, 2))
+        spread = (signal / layer.spec.levels.full_scale[name]).std((0, 2))
         assert spread.min() > 0.1 and spread.max() < 0.4, name
 
 

@@ -65,7 +65,7 @@ def test_rescaled_codes_are_stretched_by_the_full_scales(folded, tiny_spec, ids)
     before = layer.signals(x)
     finer = with_levels(tiny_spec, q=31, kv=22, out_bits=5)
     with rescaled(folded, finer):
-        after, full = layer.signals(x), layer.full_scale()
+        after, full = layer.signals(x), layer.spec.levels.full_scale
         codes = layer.codes(x)
     torch.testing.assert_close(after["q"], before["q"] * 30 / 15)
     for name in "kv":
