@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.head import TokenTrace
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from analog_models.table import table
-from cosim.arguments import command_parser, natural
+from cosim.arguments import command_parser
 from cosim.check import golden_traces
 from cosim.golden import Stream, load_golden
 

@@ -1,9 +1,9 @@
 """Command-line arguments that the commands of the co-simulation share."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
+from analog_models.arguments import natural
 from analog_models.spec import overlay_names
 from cosim.golden import GOLDEN
 from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS
@@ -68,18 +68,3 @@ def add_simulator(
     if workers:
         text = f"heads simulated at once (as many as this machine has cores, {cores})"
         add("--workers", type=natural(1), default=cores, metavar="N", help=text)
-
-
-def natural(lowest: int) -> Callable[[str], int]:
-    """Argument type: a whole number from `lowest` up."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = lowest - 1
-        if value < lowest:
-            raise argparse.ArgumentTypeError(f"{text!r}: needs a whole number from {lowest} up")
-        return value
-
-    return parse

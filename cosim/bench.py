@@ -13,13 +13,14 @@ from statistics import median
 
 import numpy as np
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.head import GoldenHead
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from analog_models.table import table
-from cosim.arguments import add_simulator, command_parser, natural
+from cosim.arguments import add_simulator, command_parser
 from cosim.golden import load_golden
 from cosim.job import Job
 from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS, build

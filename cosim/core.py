@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import read_json, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from analog_models.table import table
-from cosim.arguments import add_schedule, command_parser, natural
+from cosim.arguments import add_schedule, command_parser
 from cosim.core_job import CoreJob, CoreOutcome
 from cosim.golden import load_golden
 from cosim.job import JOB

@@ -10,12 +10,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from analog_models.arguments import natural
 from analog_models.errors import GaincellError, run_command
 from analog_models.files import write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from analog_models.table import table
-from cosim.arguments import command_parser, natural
+from cosim.arguments import command_parser
 from cosim.bins import IMPOSSIBLE, CoverageModel, declared_points, events
 from cosim.directed import Recipes, directed_job
 from cosim.job import Job

@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.physics import causal_attention
@@ -21,7 +22,7 @@ from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, Imperfections, load_preset, overlaid
 from analog_models.table import table
 from analog_models.variation import head_variations
-from cosim.arguments import command_parser, natural
+from cosim.arguments import command_parser
 from cosim.drift import Drift
 from cosim.golden import load_golden
 from cosim.plots import STYLE

@@ -19,13 +19,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from analog_models.arguments import natural
 from analog_models.errors import ArtefactError, GaincellError, run_command
 from analog_models.files import read_json, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from analog_models.table import table
 from cosim import batch, judge, stimulus
-from cosim.arguments import command_parser, natural
+from cosim.arguments import command_parser
 from cosim.judge import fault
 from cosim.runner import build, digest
 from cosim.stimulus import closure_spec, random_job

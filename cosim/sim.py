@@ -12,6 +12,7 @@ netlist of osu018's cells, which takes half a second a token: then only a few to
 import argparse
 from pathlib import Path
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset, overlaid
@@ -22,7 +23,6 @@ from cosim.arguments import (
     add_schedule,
     add_simulator,
     command_parser,
-    natural,
 )
 from cosim.golden import Golden, load_golden
 from cosim.plots import plot_token

@@ -15,12 +15,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analog_models.arguments import natural
 from analog_models.errors import ArtefactError, GaincellError, ToolError, run_command
 from analog_models.files import read_json, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from cosim import batch, judge, stimulus
-from cosim.arguments import add_simulator, command_parser, natural
+from cosim.arguments import add_simulator, command_parser
 from cosim.judge import fault
 from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS, Build, build, digest
 from cosim.stimulus import closure_spec, random_job

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, Schedule, load_preset
-from cosim.arguments import command_parser, natural
+from cosim.arguments import command_parser
 from cosim.core import simulate_core
 from cosim.core_job import CoreJob
 from cosim.golden import load_golden

@@ -9,6 +9,7 @@ import argparse
 
 import numpy as np
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset
@@ -18,7 +19,6 @@ from cosim.arguments import (
     add_schedule,
     add_simulator,
     command_parser,
-    natural,
 )
 from cosim.check import golden_traces
 from cosim.golden import Stream, load_golden

@@ -34,6 +34,7 @@ from ml.checkpoint import load_tensors
 from ml.errors import SettingError
 from ml.hf import smollm2
 from ml.hf.arguments import make_parser, options_of, settings_of
+from ml.hf.convert import check_model
 from ml.hf.delta import save_delta, weights_sha256
 from ml.hf.folders import load_base, load_tokenizer
 from ml.hf.journal import note
@@ -41,7 +42,7 @@ from ml.hf.low_rank import merge_low_rank
 from ml.hf.models import GainCellModel
 from ml.hf.network import mean_loss
 from ml.hf.plots import write_plots
-from ml.hf.stages import run_stages
+from ml.hf.stages import first_start, run_stages
 from ml.hf.student import adapted_tensors, load_adapted, new_student
 from ml.hf.text import encode, read
 from ml.hf.work import STAGES, Adaptation
@@ -64,6 +65,7 @@ def adaptation(
     settings, options = settings_of(given, ranks), options_of(given)
     spec = load_preset(given.preset) if given.preset in preset_names() else load_spec(given.preset)
     teacher, tokenizer = base_model(given.base)
+    check_model(teacher, spec)
     if ranks.first:
         encode(read(given.text, given.cache), tokenizer, given.cache)
     ranks.wait()
@@ -186,6 +188,7 @@ def main(argv: list[str] | None = None) -> int:
         wanted = given.stages
         if given.start:
             wanted = take_start(work, given.start, wanted)
+        first_start(work, wanted)  # rather now than after the teacher's turn
         teacher = teacher_perplexity(work)
         last = run_stages(work, wanted)
         if ranks.first:

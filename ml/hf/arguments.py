@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from analog_models.arguments import natural
 from ml import corpus
 from ml.errors import SettingError
 from ml.hf.initialise import Mapping
@@ -24,15 +25,22 @@ Number = TypeVar("Number", int, float)
 def per_stage(kind: Callable[[str], Number], default: dict[str, Number]) -> Callable[[str], Any]:
     """Parser of one number for every trained stage, or of STAGE=NUMBER,..."""
 
+    def number_of(text: str) -> Number:
+        try:
+            return kind(text)
+        except ValueError as error:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r}: needs {what}") from error
+
     def parse(text: str) -> dict[str, Number]:
         if "=" not in text:
-            return dict.fromkeys(TRAINED, kind(text))
+            return dict.fromkeys(TRAINED, number_of(text))
         pairs = dict(pair.split("=", 1) for pair in text.split(","))
         if unknown := pairs.keys() - set(TRAINED):
             raise argparse.ArgumentTypeError(
                 f"no such stage: {', '.join(sorted(unknown))}; there are {', '.join(TRAINED)}"
             )
-        return default | {name: kind(number) for name, number in pairs.items()}
+        return default | {name: number_of(number) for name, number in pairs.items()}
 
     return parse
 
@@ -73,8 +81,8 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         shown = ",".join(f"{stage}={number:g}" for stage, number in default.items())
         parse = per_stage(kind, default)
         group(name, type=parse, default=default, metavar="NUMBERS", help=f"{meaning} ({shown})")
-    group("--context", type=int, default=512, help="tokens of a text (512)")
-    group("--batch", type=int, default=4, help="texts per step and rank (4)")
+    group("--context", type=natural(2), default=512, help="tokens of a text (512)")
+    group("--batch", type=natural(1), default=4, help="texts per step and rank (4)")
     group("--scaler-factor", type=float, default=6.0, help="rate of scalers / of weights (6)")
     group("--mixing-factor", type=float, default=2.0, help="rate of mixing / of weights (2)")
     group("--hidden-weight", type=float, default=1.0, help="of the residual stream's error (1)")
@@ -84,11 +92,11 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         default=0.0,
         help="share of the text's own words in the target, 0 to 1; the rest is the teacher's (0)",
     )
-    group("--mlp-rank", type=int, default=0, help="rank of updates of the MLP (0: none)")
-    group("--seed", type=int, default=1)
-    group("--validate-every", type=int, default=50, help="steps (50)")
-    group("--save-every", type=int, default=25, help="steps (25)")
-    group("--validation-texts", type=int, default=8, help="of the validation split (8)")
+    group("--mlp-rank", type=natural(0), default=0, help="rank of updates of the MLP (0: none)")
+    group("--seed", type=natural(0), default=1)
+    group("--validate-every", type=natural(1), default=50, help="steps (50)")
+    group("--save-every", type=natural(1), default=25, help="steps (25)")
+    group("--validation-texts", type=natural(1), default=8, help="of the validation split (8)")
     group = parser.add_argument_group("mapping").add_argument
     group(
         "--mixing",
@@ -112,8 +120,13 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         help="of the scores, at first",
     )
     group("--ridge", type=float, default=Mapping.ridge, help=f"of the fits ({Mapping.ridge})")
-    group("--calibration-texts", type=int, default=16, help="that statistics are taken of (16)")
-    group("--refit-texts", type=int, default=32, help="that output projections are fitted to (32)")
+    group("--calibration-texts", type=natural(1), default=16, help="for statistics (16)")
+    group(
+        "--refit-texts",
+        type=natural(1),
+        default=32,
+        help="for the refit (32)",
+    )
     group(
         "--statistics",
         choices=("student", "teacher"),
@@ -123,7 +136,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     )
     group("--matching", choices=MATCHINGS, default="charge", help="from linear to cubic (charge)")
     group = parser.add_argument_group("machine").add_argument
-    group("--threads", type=int, default=0, help="0: as torch chooses")
+    group("--threads", type=natural(0), default=0, help="0: as torch chooses")
     group(
         "--precision",
         choices=("bfloat16", "float32"),

@@ -23,11 +23,10 @@ from ml.parallel import ALONE
 from ml.training import Run, fit, sample_batch
 
 
-def run_stages(work: Adaptation, wanted: list[str]) -> str:
-    """Run those stages that are not finished; the name of the last one.
+def first_start(work: Adaptation, wanted: list[str]) -> str | None:
+    """The finished stage that the first of `wanted` begins with; None for the first of all.
 
-    Raises ArtefactError for a finished stage that does not fit, SettingError where the first of
-    `wanted` has no stage to begin with.
+    Raises SettingError where there is none.
     """
     first = STAGES.index(wanted[0])
     start = next((n for n in reversed(STAGES[:first]) if work.stages.finished(n)), None)
@@ -36,6 +35,15 @@ def run_stages(work: Adaptation, wanted: list[str]) -> str:
             f"stages begin with {wanted[0]}, but {work.stages.folder} holds no stage before it; "
             "begin with init"
         )
+    return start
+
+
+def run_stages(work: Adaptation, wanted: list[str]) -> str:
+    """Run those stages that are not finished; the name of the last one.
+
+    Raises ArtefactError for a finished stage that does not fit, and as `first_start` does.
+    """
+    start = first_start(work, wanted)
     for stage in wanted:
         finished = work.stages.finished(stage)
         work.ranks.agree(finished, f"whether stage {stage} is finished")

@@ -222,9 +222,16 @@ def test_stages_need_one_before(inputs, tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("--stages=init,none", "no such stage: none"), ("--tokens=none=3", "no such stage: none")],
+    [
+        ("--stages=init,none", "no such stage: none"),
+        ("--tokens=none=3", "no such stage: none"),
+        ("--tokens=linear=x", "'x': needs a whole number"),
+        ("--context=0", "'0': needs a whole number from 2 up"),
+        ("--batch=0", "'0': needs a whole number from 1 up"),
+        ("--threads=-3", "'-3': needs a whole number from 0 up"),
+    ],
 )
-def test_unknown_stages_are_named(option, message, capsys, tmp_path):
+def test_bad_options_are_named(option, message, capsys, tmp_path):
     with pytest.raises(SystemExit):
         main([f"--out={tmp_path}", option])
     assert message in capsys.readouterr().err
