@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from analog_models.errors import SpecError
-from analog_models.fields import MAX_SLOTS, Bound, Group, unit_of
+from analog_models.fields import MAX_SLOTS, Bound, Group, sentences, unit_of
 from analog_models.groups import Cell, Clock, Converter, Geometry, Grid, Leakage, Levels
 from analog_models.imperfections import Imperfections
 from analog_models.schedule import Needs, Schedule, Timing, schedule_hazards
@@ -367,12 +367,4 @@ def _validated(tree: Mapping[str, Any], where: str) -> HardwareSpec:
     try:
         return HardwareSpec.model_validate(tree)
     except ValidationError as error:
-        raise SpecError(f"{where}: {'; '.join(map(_sentence, error.errors()))}") from error
-
-
-def _sentence(error: Any) -> str:
-    message = error["msg"].removeprefix("Value error, ")
-    if not error["loc"]:
-        return message
-    given = "" if error["type"] == "missing" else f" = {error['input']!r}"
-    return f"{'.'.join(map(str, error['loc']))}{given}: {message}"
+        raise SpecError(f"{where}: {sentences(error)}") from error

@@ -11,7 +11,9 @@ from analog_models.files import write_json
 from analog_models.spec import load_preset
 from estimate.measured import load_measured
 from estimate.overview import Estimate
-from estimate.show import quantity
+from estimate.report.tables_beside import system_tables
+from estimate.report.text import EMPTY
+from estimate.show import quantity, show
 
 
 def command(*arguments):
@@ -106,3 +108,11 @@ def test_the_activity_of_heads_spreads_the_energy(measured, circuits):
 )
 def test_quantities_have_a_prefix(value, unit, text):
     assert quantity(value, unit) == text
+
+
+def test_cells_that_do_not_leak_have_no_retention(measured, circuits):
+    spec = load_preset().replace(leakage__decay_per_token=0.0)
+    tree = Estimate(spec, measured, circuits).to_tree()
+    assert tree["systems"]["models"][0]["tau_needed_s"] is None
+    assert "  -  " in show(tree).split("whole models, by models")[1].splitlines()[3]
+    assert EMPTY in next(system_tables(tree)).rows[0]
