@@ -22,6 +22,7 @@ from analog_models.imperfections import Imperfections
 from analog_models.schedule import Needs, Schedule, Timing, schedule_hazards
 
 __all__ = [
+    "DEFAULT_PRESET",
     "Cell",
     "Clock",
     "Converter",
@@ -33,6 +34,7 @@ __all__ = [
     "Levels",
     "Schedule",
     "Timing",
+    "find_spec",
     "load_preset",
     "load_spec",
     "overlaid",
@@ -270,6 +272,15 @@ def load_preset(name: str = DEFAULT_PRESET) -> HardwareSpec:
 def load_spec(path: str | Path) -> HardwareSpec:
     """Load a specification from a JSON file in the form of the presets. Raises `SpecError`."""
     return parse_spec(_text(path), str(path))
+
+
+def find_spec(name: str | Path) -> HardwareSpec:
+    """A preset by its name, or a specification by the path of its JSON file. Raises `SpecError`."""
+    if str(name) in preset_names():
+        return load_preset(str(name))
+    if not Path(name).exists():
+        raise SpecError(f"{name}: no such file, and no preset: {', '.join(preset_names())}")
+    return load_spec(name)
 
 
 def _text(path: str | Path) -> str:

@@ -38,6 +38,9 @@ def test_a_tree_opens_the_energy_of_a_token():
     done = command("estimate", "--tree", "1", "--schedule", "pipelined", "--basis", "published")
     lines = done.stdout.splitlines()
     assert len(lines) == 5 and lines[0].startswith("token ") and "4,000 pJ" in lines[-1]
+    named = command("estimate", "--tree", "0", "--spec", "leroux2025")
+    assert named.stdout.startswith("token ") and named.stdout.count("\n") == 1
+    assert "'-3': needs a whole number from 0 up" in command("estimate", "--tree", "-3").stderr
     assert len(command("estimate", "--tree").stdout.splitlines()) > 20
 
 
@@ -54,15 +57,18 @@ def test_another_specification_has_an_estimate_of_its_own(tmp_path):
     ("arguments", "message"),
     [
         (("estimate", "--tree", "--schedule", "fast"), "no schedule 'fast': there are leroux2025"),
+        (("estimate", "--spec", "other"), "other: no such file, and no preset: leroux2025"),
+        (("estimate", "--build", "/dev/null"), "/dev/null/estimate: Not a directory"),
         (("estimate", "--measured", "none.json"), "none.json: No such file or directory"),
         (("estimate", "--measured", "pyproject.toml"), "pyproject.toml: not JSON"),
         (("estimate.validate", "--build", "none"), "none/timing/result.json: No such file"),
-        (("estimate.measure", "--build", "none"), "none/timing/result.json: No such file"),
+        (("estimate.measure", "--build", "none"), "none: nothing was measured there"),
     ],
 )
 def test_an_error_is_one_line(arguments, message):
     done = command(*arguments)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and message in done.stderr
+    assert not done.stdout
 
 
 @pytest.mark.parametrize("option", [("--schedule", "pipelined"), ("--basis", "published")])
