@@ -1,8 +1,9 @@
 """What the groups of a specification are made of: frozen models whose fields carry a unit."""
 
+from reprlib import repr  # cut off where it is long
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 __all__ = [
     "MAX_CYCLES",
@@ -13,6 +14,7 @@ __all__ = [
     "Cycles",
     "Group",
     "Volts",
+    "sentences",
     "unit",
     "unit_of",
 ]
@@ -43,3 +45,16 @@ def unit(name: str, default: Any = ...) -> Any:
 def unit_of(field: Any) -> str:
     """The unit of a field of a group."""
     return field.json_schema_extra["unit"]
+
+
+def sentences(error: ValidationError, *groups: str) -> str:
+    """What is wrong, in one line: each field below `groups`, its value, and what is allowed."""
+    return "; ".join(_sentence(one, groups) for one in error.errors())
+
+
+def _sentence(error: Any, groups: tuple[str, ...]) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    given = "" if error["type"] == "missing" else f" = {repr(error['input'])}"
+    return f"{'.'.join(map(str, (*groups, *error['loc'])))}{given}: {message}"

@@ -16,12 +16,13 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from analog_models.errors import SpecError
-from analog_models.fields import MAX_SLOTS, Bound, Group, unit_of
+from analog_models.fields import MAX_SLOTS, Bound, Group, sentences, unit_of
 from analog_models.groups import Cell, Clock, Converter, Geometry, Grid, Leakage, Levels
 from analog_models.imperfections import Imperfections
 from analog_models.schedule import Needs, Schedule, Timing, schedule_hazards
 
 __all__ = [
+    "DEFAULT_PRESET",
     "Cell",
     "Clock",
     "Converter",
@@ -33,6 +34,7 @@ __all__ = [
     "Levels",
     "Schedule",
     "Timing",
+    "find_spec",
     "load_preset",
     "load_spec",
     "overlaid",
@@ -272,6 +274,15 @@ def load_spec(path: str | Path) -> HardwareSpec:
     return parse_spec(_text(path), str(path))
 
 
+def find_spec(name: str | Path) -> HardwareSpec:
+    """A preset by its name, or a specification by the path of its JSON file. Raises `SpecError`."""
+    if str(name) in preset_names():
+        return load_preset(str(name))
+    if not Path(name).exists():
+        raise SpecError(f"{name}: no such file, and no preset: {', '.join(preset_names())}")
+    return load_spec(name)
+
+
 def _text(path: str | Path) -> str:
     try:
         return Path(path).read_text()
@@ -367,12 +378,4 @@ def _validated(tree: Mapping[str, Any], where: str) -> HardwareSpec:
     try:
         return HardwareSpec.model_validate(tree)
     except ValidationError as error:
-        raise SpecError(f"{where}: {'; '.join(map(_sentence, error.errors()))}") from error
-
-
-def _sentence(error: Any) -> str:
-    message = error["msg"].removeprefix("Value error, ")
-    if not error["loc"]:
-        return message
-    given = "" if error["type"] == "missing" else f" = {error['input']!r}"
-    return f"{'.'.join(map(str, error['loc']))}{given}: {message}"
+        raise SpecError(f"{where}: {sentences(error)}") from error

@@ -1,6 +1,6 @@
 """Latency, energy and area of a specification, beside the published figures.
 
-    python -m estimate [--spec FILE] [--tree [DEPTH]] [--schedule NAME] [--basis NAME] [--build DIR]
+    python -m estimate [--spec SPEC] [--tree [DEPTH]] [--schedule NAME] [--basis NAME] [--build DIR]
     python -m estimate sweep ...   (design-space exploration: see its --help)
 
 Cycles, gates and signals were measured (`estimate/measured.json`, `make measure`). With --tree only
@@ -15,7 +15,8 @@ from typing import Any
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
-from analog_models.spec import load_preset, load_spec
+from analog_models.spec import DEFAULT_PRESET, find_spec
+from estimate.arguments import whole
 from estimate.head import BASES
 from estimate.measured import MEASURED, load_measured
 from estimate.overview import Estimate
@@ -29,7 +30,7 @@ def main() -> int:
 
         return sweep(sys.argv[2:])
     args = _arguments()
-    spec = load_spec(args.spec) if args.spec else load_preset()
+    spec = find_spec(args.spec)
     estimate = Estimate(spec, load_measured(args.measured))
     if args.tree is not None:
         head = estimate.head(args.schedule or next(iter(spec.schedules)))
@@ -37,8 +38,8 @@ def main() -> int:
         print("\n".join(energy.lines(1e-12, "pJ", args.tree)))
         return 0
     tree: dict[str, Any] = estimate.to_tree() | provenance(("numpy", "pydantic"))
-    print(show(tree))
-    print(f"\nresult: {write_json(args.build / 'estimate' / 'result.json', tree)}")
+    result = write_json(args.build / "estimate" / "result.json", tree)
+    print(f"{show(tree)}\n\nresult: {result}")
     return 0 if all(row["within"] for row in tree["published"]) else 1
 
 
@@ -49,8 +50,15 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--spec", type=Path, help="JSON file of a specification (leroux2025)")
-    add("--tree", type=int, nargs="?", const=9, metavar="DEPTH", help="energy of one token, opened")
+    add("--spec", default=DEFAULT_PRESET, help=f"a preset or a JSON file ({DEFAULT_PRESET})")
+    add(
+        "--tree",
+        type=whole(0),
+        nargs="?",
+        const=9,
+        metavar="DEPTH",
+        help="energy of one token, opened",
+    )
     add("--schedule", metavar="NAME", help="for --tree (the first)")
     add("--basis", choices=BASES, help=f"for --tree: digital part ({BASES[0]})")
     add("--measured", type=Path, default=MEASURED, help="what was measured")

@@ -128,7 +128,7 @@ class LogicBlock(Component):
     def _simulated(self, schedule: Schedule) -> tuple[float, float, float]:
         """Energy in J of a quiet and of a random token, and the cycles that either took."""
         energies = self.synthesis["energy_by_schedule"]
-        known = (name for name in energies if self.reference.schedules[name] == schedule)
+        known = (name for name in energies if self.reference.schedules.get(name) == schedule)
         energy = energies[next(known, next(iter(energies)))]
         quiet, random = (energy[kind] for kind in ("quiet", "random"))
         joules = (kind["energy_j"][self.component] for kind in (quiet, random))

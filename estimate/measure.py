@@ -34,7 +34,8 @@ FROM_PROVENANCE = ("git", "time_utc", "packages", "simulator", "wall_s", "stream
 def collect(build: Path, before: Path | None = None) -> dict[str, Any]:
     """The content of `measured.json`; `before`: the file as it was, for what `build` lacks.
 
-    Raises `ArtefactError` for a missing file, `EstimateError` for one of another specification.
+    Raises `ArtefactError` for a missing file, `EstimateError` for one of another specification or
+    if there is none at all.
     """
     spec = load_preset()
     old = {} if before is None or not before.exists() else _object(before)
@@ -46,6 +47,8 @@ def collect(build: Path, before: Path | None = None) -> dict[str, Any]:
         for name, path in paths.items()
         if path.exists() or name not in kept["sources"]
     }
+    if not read:
+        raise EstimateError(f"{build}: nothing was measured there; `make measure`")
     sources = {
         name: {key: result[key] for key in FROM_PROVENANCE if key in result}
         for name, result in read.items()

@@ -12,6 +12,7 @@ from typing import Any
 from analog_models.files import read_json
 from analog_models.spec import HardwareSpec, load_preset
 from estimate.errors import EstimateError
+from estimate.measured_file import check_measured
 
 __all__ = ["MEASURED", "Activity", "Measured", "load_measured", "shape_of"]
 
@@ -51,8 +52,8 @@ def shape_of(spec: HardwareSpec) -> dict[str, Any]:
 def load_measured(path: Path = MEASURED) -> Measured:
     """Read what was measured.
 
-    Raises `ArtefactError` if the file is missing, `EstimateError` if it has not all parts or was
-    measured on another shape of the preset.
+    Raises `ArtefactError` if the file is missing, `EstimateError` if it has not all parts, has
+    a value that is not allowed, or was measured on another shape of the preset.
     """
     tree = read_json(path)
     try:
@@ -61,6 +62,7 @@ def load_measured(path: Path = MEASURED) -> Measured:
             raise EstimateError(
                 f"{path}: measured on another {spec.name}; measure again with `make measure`"
             )
+        check_measured(tree, str(path))
         activity = tree["activity"]
         return Measured(
             spec,

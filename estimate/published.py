@@ -19,6 +19,8 @@ from estimate.references import PUBLISHED
 
 __all__ = ["Consistency", "Row", "consistency", "oxide_arrays_m2", "published_rows"]
 
+ROUNDING, CUT_OFF = "rounding", "cut off after the first digit"
+"""Remarks of figures that differ in their digits only; all others contradict each other."""
 GPU_TITLES = {"jetson_nano": "Jetson Nano", "rtx4090": "RTX 4090", "h100": "H100"}
 
 
@@ -168,7 +170,7 @@ def _head_consistency() -> Iterator[Consistency]:
     token_j, latency_s, digital_w = p["head.token_j"], p["head.latency_s"], p["head.digital_w"]
     terms = " + ".join(f"{part * 1e12:,.0f}" for part in parts)
     yield Consistency(
-        "energy of a token from its parts", "J", token_j, sum(parts), f"{terms} pJ", "rounding"
+        "energy of a token from its parts", "J", token_j, sum(parts), f"{terms} pJ", ROUNDING
     )
     yield Consistency(
         "digital energy from its power",
@@ -193,7 +195,7 @@ def _head_consistency() -> Iterator[Consistency]:
         p["oxide.stacked_m2"],
         p["oxide.stack_m2"] / layers,
         f"{p['oxide.stack_m2'] * 1e6 * 1e3:.1f}e-3 mm2 / {layers:.0f}",
-        "rounding",
+        ROUNDING,
     )
 
 
@@ -211,7 +213,7 @@ def _gpu_consistency() -> Iterator[Consistency]:
         )  # fmt: skip
         for kind, stated, computed, arithmetic in pairs:
             cut = one_digit(computed) == stated
-            remark = "cut off after the first digit" if cut else "more than rounding"
+            remark = CUT_OFF if cut else "more than rounding"
             yield Consistency(f"{kind} over {title}", "", stated, computed, arithmetic, remark)
     most_s = latency_s * p["h100.speed_up"]
     implied_w = p["h100.energy_reduction"] * heads_j / most_s

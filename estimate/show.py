@@ -131,7 +131,7 @@ def _systems(tree: Mapping[str, Any]) -> Iterator[str]:
                 f"{row['decode_j']['attention'] / row['token_j']:.2%}",
                 quantity(row["prefill_s"], "s"),
                 row["chips"],
-                quantity(row["tau_needed_s"], "s"),
+                "-" if row["tau_needed_s"] is None else quantity(row["tau_needed_s"], "s"),
                 quantity(row["gpu_step_s"], "s"),
                 quantity(row["gpu_token_j"], "J"),
             ]

@@ -195,9 +195,13 @@ class System:
         return -int(-area_m2 // ENGINES["chip.area_m2"])
 
     @property
-    def tau_needed_s(self) -> float:
-        """Retention with which a slot leaks as much per token as the model was trained for."""
-        return self.step_s / self.spec.decay_per_token
+    def tau_needed_s(self) -> float | None:
+        """Retention with which a slot leaks as much per token as the model was trained for.
+
+        None if it was trained for no leakage: then no retention is long enough.
+        """
+        decay = self.spec.decay_per_token
+        return self.step_s / decay if decay else None
 
     def to_tree(self) -> dict[str, Any]:
         """For JSON."""

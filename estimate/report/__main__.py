@@ -1,6 +1,6 @@
 """Write the report: one self-contained HTML page, and its numbers as JSON.
 
-    python -m estimate.report [--spec FILE] [--measured FILE] [--build DIR]
+    python -m estimate.report [--spec SPEC] [--measured FILE] [--build DIR]
 
 The cost model is computed now. What other commands measure is read from the build folder, or from
 the records that ship; the page says what was not run. `make report` runs a co-simulation first if
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
-from analog_models.spec import load_preset, load_spec
+from analog_models.spec import DEFAULT_PRESET, find_spec
 from estimate.measured import MEASURED, load_measured
 from estimate.overview import Estimate
 from estimate.report.page import Report
@@ -22,7 +22,7 @@ from estimate.report.sources import find_sources
 def main() -> int:
     """Command line; 1 if a published row is off or the golden check found a mismatch."""
     args = _arguments()
-    spec = load_spec(args.spec) if args.spec else load_preset()
+    spec = find_spec(args.spec)
     sources = find_sources(spec, args.build)
     report = Report(Estimate(spec, load_measured(args.measured)), sources)
     folder = args.build / "report"
@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--spec", type=Path, help="JSON file of a specification (leroux2025)")
+    add("--spec", default=DEFAULT_PRESET, help=f"a preset or a JSON file ({DEFAULT_PRESET})")
     add("--measured", type=Path, default=MEASURED, help="what was measured on the RTL")
     add("--build", type=Path, default=Path("build"), help="results to read and to write (build)")
     return parser.parse_args()

@@ -64,9 +64,9 @@ def _timeline(spec: HardwareSpec) -> Drawing:
         "timeline",
         "What a head does with a token, cycle by cycle",
         f"One panel for each schedule, time to the right. Cycles between tokens: {periods}.",
-        "Phases of one token in each schedule. The dashed line is where the next token begins; "
-        "phases behind it run beside those of the next tokens.",
-        "make bench",
+        "Phases of one token in each schedule, from the specification. The dashed line is "
+        "where the next token begins; phases behind it run beside those of the next tokens.",
+        "make estimate",
     )
 
 

@@ -4,6 +4,7 @@ A result in the build folder comes before the record that ships. A file of anoth
 not shown, and the page says so.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,12 @@ def _find(wanted: _Wanted, spec: HardwareSpec, build: Path, records: Path) -> So
 
 def _misfit(wanted: _Wanted, spec: HardwareSpec, result: Any) -> str:
     """Why a result cannot be shown; empty if it can."""
+    if not isinstance(result, Mapping):
+        return f"holds {type(result).__name__}, not an object: run {wanted.command} again"
+    try:
+        json.dumps(result, allow_nan=False)
+    except ValueError:
+        return f"has a number that is not finite: run {wanted.command} again"
     missing = [key for key in wanted.keys if key not in result]
     if missing:
         return f"has no {', '.join(missing)}: run {wanted.command} again"

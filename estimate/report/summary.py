@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from estimate.published import GPU_TITLES
+from estimate.published import CUT_OFF, GPU_TITLES, ROUNDING
 from estimate.report.sources import Source
 from estimate.report.text import Mark, count, percent, shown
 
@@ -141,6 +141,7 @@ def verdict(tree: Tree) -> dict[str, Any]:
     rows = tree["published"]
     predicted = [row for row in rows if not row["calibrated"]]
     circuits = tree["circuits"].values()
+    remarks = [item["remark"] for item in tree["consistency"]]
     return {
         "rows": len(rows),
         "predicted": len(predicted),
@@ -150,5 +151,6 @@ def verdict(tree: Tree) -> dict[str, Any]:
         "parameters": len(tree["circuits"]),
         "assumed": sum(q["source"].startswith("assumption") for q in circuits),
         "solved": sum(bool(q["calibrated_on"]) for q in circuits),
-        "contradictions": sum(item["remark"] != "rounding" for item in tree["consistency"]),
+        "contradictions": sum(remark not in (ROUNDING, CUT_OFF) for remark in remarks),
+        "cut_off": remarks.count(CUT_OFF),
     }

@@ -13,6 +13,7 @@ __all__ = ["comparison_tables", "perplexity_rows", "perplexity_table", "system_t
 Tree = Mapping[str, Any]
 COMMAND = "make estimate"
 PLAIN = ("model", "engine", "schedule")  # names that need no word before them
+PACKAGES = ("analog_models", "cosim", "estimate", "hdl", "ml")  # of this project
 SHIPPED = "shipped small GPT"  # as `make eval` calls it
 
 
@@ -116,12 +117,18 @@ def _circuits(tree: Tree) -> View:
     for name, quantity in tree["circuits"].items():
         source, calibrated = quantity["source"], quantity["calibrated_on"]
         rest = f"; chosen to give the {calibrated}" if calibrated else ""
-        assumed = source.startswith("assumption")
-        kind = "calibrated" if calibrated else "assumed" if assumed else "published"
+        kind = "calibrated" if calibrated else _kind(source)
         text = source.removeprefix("assumption").removeprefix(": ")
         rows.append([name, f"{quantity['value']:.4g}", Mark(kind), tidy(text) + rest])
     header = ["parameter, SI units", "value", "kind", "source"]
     return View("circuits", "Parameters of the circuits", header, rows, COMMAND)
+
+
+def _kind(source: str) -> str:
+    """Of a parameter: a source of this project begins with the name of its package."""
+    if source.startswith("assumption"):
+        return "assumed"
+    return "measured" if source.partition(".")[0] in PACKAGES else "published"
 
 
 def system_tables(tree: Tree) -> Iterator[View]:

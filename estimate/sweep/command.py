@@ -20,8 +20,9 @@ from typing import Any
 
 from analog_models.files import write_json
 from analog_models.provenance import provenance
-from analog_models.spec import HardwareSpec, load_preset, load_spec
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec, load_preset
 from analog_models.table import table
+from estimate.arguments import finite, whole
 from estimate.calibration import calibrated
 from estimate.errors import EstimateError
 from estimate.head import BASES
@@ -61,7 +62,7 @@ AXIS_HELP = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: sweep, write the results and print the front."""
     args = _parse(arguments)
-    base = load_spec(args.spec) if args.spec else load_preset()
+    base = find_spec(args.spec)
     default = default_axes(base)
     axes = Axes(**{axis: getattr(args, axis) or getattr(default, axis) for axis in AXES})
     text = read_text(args.golden, args.tokens, args.seed)
@@ -207,7 +208,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     space = parser.add_argument_group("axes: values, by default some around the specification's")
     for axis in AXES:
         values = getattr(default, axis)
-        kind: Callable[[str], Any] = {"schedule": str, "leakage": float}.get(axis, _natural)
+        kind: Callable[[str], Any] = {"schedule": str, "leakage": finite}.get(axis, whole(1))
         text = f"{AXIS_HELP[axis]} ({' '.join(map(str, values))})"
         name, unit = f"--{axis.replace('_', '-')}", "NAME" if kind is str else "X"
         space.add_argument(name, type=kind, nargs="+", metavar=unit, help=text)
@@ -217,19 +218,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     text = f"axes that nobody chooses: a front for each value ({' '.join(GIVEN)}); none: one front"
     add("--given", nargs="*", choices=AXES, default=GIVEN, metavar="AXIS", help=text)
     add("--basis", choices=BASES, default=BASES[0], help="of the digital energy (synthesis)")
-    add("--spec", type=Path, help="JSON file of the specification to start from (leroux2025)")
+    text = f"to start from: a preset or a JSON file ({DEFAULT_PRESET})"
+    add("--spec", default=DEFAULT_PRESET, help=text)
     add("--measured", type=Path, default=MEASURED, help="what was measured")
     add("--golden", type=Path, default=GOLDEN, help="folder of the golden vectors")
-    add("--tokens", type=_natural, metavar="N", help="of the text, the first N (all)")
-    add("--seed", type=int, default=0, help="of the signals between the recorded codes (0)")
+    add("--tokens", type=whole(1), metavar="N", help="of the text, the first N (all)")
+    add("--seed", type=whole(0), default=0, help="of the signals between the recorded codes (0)")
     cores = available_workers()
-    add("--workers", type=_natural, default=cores, metavar="N", help=f"processes ({cores})")
+    add("--workers", type=whole(1), default=cores, metavar="N", help=f"processes ({cores})")
     add("--build", type=Path, default=Path("build"), help="for results (build)")
     return parser.parse_args(arguments)
-
-
-def _natural(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: needs a whole number from 1 up")
-    return value

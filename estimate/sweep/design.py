@@ -5,9 +5,12 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from analog_models.designs import changed
 from analog_models.errors import SpecError
-from analog_models.spec import HardwareSpec
+from analog_models.fields import sentences
+from analog_models.spec import HardwareSpec, Levels
 from estimate.sweep.styles import fitted
 
 __all__ = ["AXES", "Axes", "Design", "default_axes", "design_of", "spec_of"]
@@ -84,6 +87,15 @@ def default_axes(spec: HardwareSpec) -> Axes:
     )
 
 
+def _levels(design: Design) -> Levels:
+    """Checked before anything is computed with them."""
+    q, kv, bits = design.q_levels, design.kv_levels, design.out_bits
+    try:
+        return Levels(q=q, kv=kv, out_magnitude_bits=bits)
+    except ValidationError as error:
+        raise SpecError(sentences(error, "levels")) from error
+
+
 def spec_of(base: HardwareSpec, design: Design) -> HardwareSpec:
     """`base` changed to `design`, which its one schedule is fitted to.
 
@@ -93,7 +105,7 @@ def spec_of(base: HardwareSpec, design: Design) -> HardwareSpec:
     base.schedule_number(design.schedule)
     if design.window % design.subtile:
         raise SpecError(f"window = {design.window}: no multiple of subtile = {design.subtile}")
-    count = (1 << design.out_bits) - 1
+    count = _levels(design).count_max
     t_max_ps = base.converter.t_max_ps * count // base.levels.count_max
     pulse = -(-t_max_ps // base.clock.t_clk_ps)
     schedule = fitted(base, design.schedule, design.q_levels - 1, pulse, count)

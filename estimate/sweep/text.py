@@ -52,7 +52,7 @@ def read_text(folder: Path = GOLDEN, tokens: int | None = None, seed: int = 0) -
     """All heads on the first `tokens` tokens of the golden passage (all by default).
 
     Raises `ArtefactError` for a missing, truncated or altered file, `EstimateError` for one made
-    for a preset that is another one now.
+    for a preset that is another one now, or for more tokens than there are.
     """
     manifest = read_json(folder / "manifest.json")
     try:
@@ -63,6 +63,9 @@ def read_text(folder: Path = GOLDEN, tokens: int | None = None, seed: int = 0) -
     if made_for != spec.codes_hash:
         raise EstimateError(f"{folder}: made for another {spec.name}; `make golden`")
     codes = _codes(folder / PASSAGE, digest, spec)
+    length = codes["q"].shape[1]
+    if tokens is not None and tokens > length:
+        raise EstimateError(f"tokens = {tokens}: allowed up to {length}, as {folder} has no more")
     rng = np.random.default_rng(seed)
     drawn = {}
     for name, top in zip(SIGNALS, (spec.levels.q_max, *[spec.levels.kv_max] * 2), strict=True):

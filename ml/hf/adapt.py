@@ -29,7 +29,7 @@ from transformers.utils.logging import disable_progress_bar
 from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
-from analog_models.spec import load_preset, load_spec, preset_names
+from analog_models.spec import find_spec
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError
 from ml.hf import smollm2
@@ -63,7 +63,7 @@ def adaptation(
 ) -> tuple[Adaptation, PreTrainedTokenizerBase]:
     """The run that the command line describes, and its model's tokenizer."""
     settings, options = settings_of(given, ranks), options_of(given)
-    spec = load_preset(given.preset) if given.preset in preset_names() else load_spec(given.preset)
+    spec = find_spec(given.preset)
     teacher, tokenizer = base_model(given.base)
     check_model(teacher, spec)
     if ranks.first:

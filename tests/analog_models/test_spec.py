@@ -3,7 +3,14 @@ import json
 import pytest
 
 from analog_models.errors import SpecError
-from analog_models.spec import load_preset, load_spec, overlaid, overlay_names, preset_names
+from analog_models.spec import (
+    find_spec,
+    load_preset,
+    load_spec,
+    overlaid,
+    overlay_names,
+    preset_names,
+)
 
 
 @pytest.fixture
@@ -179,3 +186,11 @@ def test_a_bad_overlay_is_named(spec, tmp_path):
         with pytest.raises(SpecError) as error:
             overlaid(spec, str(path))
         assert str(path) in str(error.value) and message in str(error.value)
+
+
+def test_a_specification_is_found_by_name_or_path(spec, tmp_path):
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps(spec.replace(name="small").to_tree()))
+    assert find_spec("leroux2025") == spec and find_spec(path).name == "small"
+    with pytest.raises(SpecError, match=r"^other: no such file, and no preset: .*leroux2025"):
+        find_spec("other")

@@ -11,7 +11,9 @@ from analog_models.files import write_json
 from analog_models.spec import load_preset
 from estimate.measured import load_measured
 from estimate.overview import Estimate
-from estimate.show import quantity
+from estimate.report.tables_beside import system_tables
+from estimate.report.text import EMPTY
+from estimate.show import quantity, show
 
 
 def command(*arguments):
@@ -36,6 +38,9 @@ def test_a_tree_opens_the_energy_of_a_token():
     done = command("estimate", "--tree", "1", "--schedule", "pipelined", "--basis", "published")
     lines = done.stdout.splitlines()
     assert len(lines) == 5 and lines[0].startswith("token ") and "4,000 pJ" in lines[-1]
+    named = command("estimate", "--tree", "0", "--spec", "leroux2025")
+    assert named.stdout.startswith("token ") and named.stdout.count("\n") == 1
+    assert "'-3': needs a whole number from 0 up" in command("estimate", "--tree", "-3").stderr
     assert len(command("estimate", "--tree").stdout.splitlines()) > 20
 
 
@@ -52,15 +57,18 @@ def test_another_specification_has_an_estimate_of_its_own(tmp_path):
     ("arguments", "message"),
     [
         (("estimate", "--tree", "--schedule", "fast"), "no schedule 'fast': there are leroux2025"),
+        (("estimate", "--spec", "other"), "other: no such file, and no preset: leroux2025"),
+        (("estimate", "--build", "/dev/null"), "/dev/null/estimate: Not a directory"),
         (("estimate", "--measured", "none.json"), "none.json: No such file or directory"),
         (("estimate", "--measured", "pyproject.toml"), "pyproject.toml: not JSON"),
         (("estimate.validate", "--build", "none"), "none/timing/result.json: No such file"),
-        (("estimate.measure", "--build", "none"), "none/timing/result.json: No such file"),
+        (("estimate.measure", "--build", "none"), "none: nothing was measured there"),
     ],
 )
 def test_an_error_is_one_line(arguments, message):
     done = command(*arguments)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and message in done.stderr
+    assert not done.stdout
 
 
 @pytest.mark.parametrize("option", [("--schedule", "pipelined"), ("--basis", "published")])
@@ -106,3 +114,11 @@ def test_the_activity_of_heads_spreads_the_energy(measured, circuits):
 )
 def test_quantities_have_a_prefix(value, unit, text):
     assert quantity(value, unit) == text
+
+
+def test_cells_that_do_not_leak_have_no_retention(measured, circuits):
+    spec = load_preset().replace(leakage__decay_per_token=0.0)
+    tree = Estimate(spec, measured, circuits).to_tree()
+    assert tree["systems"]["models"][0]["tau_needed_s"] is None
+    assert "  -  " in show(tree).split("whole models, by models")[1].splitlines()[3]
+    assert EMPTY in next(system_tables(tree)).rows[0]

@@ -8,6 +8,7 @@ from analog_models.files import write_json
 from estimate.errors import EstimateError
 from estimate.measure import FROM_COMPONENT, FROM_SYNTHESIS, collect
 from estimate.measured import MEASURED, load_measured
+from estimate.measured_file import SIGNALS
 
 
 def test_what_ships_has_all_parts_with_their_origin(measured):
@@ -34,7 +35,7 @@ def results(tmp_path, measured):
         rows.append({"name": name, "spec_hash": spec.hash, "heads": 1, "columns": columns,
                      "observed": observed})  # fmt: skip
     write_json(tmp_path / "timing" / "result.json", common | {"workloads": rows})
-    activity = {"phi_duty": {"mean": 0.1, "lowest": 0.0, "highest": 0.2}}
+    activity = {name: {"mean": 0.1, "lowest": 0.0, "highest": 0.2} for name in SIGNALS}
     write_json(tmp_path / "activity" / "result.json", common | {"activity": activity})
     for name, synthesis in measured.synthesis.items():
         result = {key: synthesis[key] for key in FROM_SYNTHESIS} | common
@@ -55,7 +56,7 @@ def test_results_are_collected(results, measured):
     assert tree["sources"]["osu018"] == {"git": {"commit": "c"}, "time_utc": "t"}
     assert set(tree["synthesis"]["osu018"]["components"][0]) == set(FROM_COMPONENT)
     path = write_json(results / "measured.json", tree)
-    assert load_measured(path).activity == {"phi_duty": 0.1}
+    assert load_measured(path).activity == dict.fromkeys(SIGNALS, 0.1)
 
 
 def test_results_of_another_specification_are_refused(results):
@@ -87,3 +88,30 @@ def test_a_file_of_another_shape_is_refused(tmp_path):
     write_json(path, tree)
     with pytest.raises(EstimateError, match="has no entry 'spec'"):
         load_measured(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("activity.query_duty.mean", "x", "= 'x': Input should be a valid number"),
+        ("activity.query_duty.mean", -5, "= -5: Input should be greater than or equal to 0"),
+        ("activity", {}, "= {}: has no query_duty, query_pulses"),
+        ("activity.query_duty.mean", float("nan"), "= nan: Input should be a finite number"),
+        ("cycles.leroux2025.latency", None, "= None: Input should be a valid integer"),
+        ("cycles.leroux2025.latency", -65, "= -65: Input should be greater than 0"),
+        ("synthesis", {}, "= {}: Dictionary should have at least 1 item"),
+        ("synthesis.osu018.components", [], "has no datapath/pulse_counter"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named(tmp_path, path, value, message):
+    tree = json.loads(MEASURED.read_text())
+    *groups, last = path.split(".")
+    node = tree
+    for group in groups:
+        node = node[group]
+    node[last] = value
+    file = tmp_path / "measured.json"
+    file.write_text(json.dumps(tree))
+    with pytest.raises(EstimateError) as error:
+        load_measured(file)
+    assert f"{path} " in str(error.value) and message in str(error.value)

@@ -143,3 +143,13 @@ def test_words_of_others_are_not_taken_for_markup(tree, page):
 def test_no_value_was_forgotten(tree):
     words = " ".join(body.text for body in tree.all("body"))
     assert not re.search(r"\bnan\b|\bNone\b|\binf\b|\{\{|%\}", words)
+
+
+def test_origins_are_named_as_they_are(tree):
+    kinds = {row[0]: row[2] for row in rows(table(tree, "circuits"))}
+    assert kinds["technology.clock_gate_fanout"] == "measured"
+    assert kinds["technology.flip_flop_area_m2"] == "assumed"
+    assert kinds["cell.tau_s"] == "published"
+    text = by_id(tree, "summary").text
+    assert "3 contradictions" in text and "4 factors that are cut off" in text
+    assert "make bench" not in tree.all("body")[0].text

@@ -35,5 +35,5 @@ def test_an_error_is_one_line(tmp_path):
         [*command, "--spec", "none.json"], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 2
-    assert done.stderr == "error: none.json: No such file or directory\n"
+    assert done.stderr == "error: none.json: no such file, and no preset: leroux2025\n"
     assert not (tmp_path / "report").exists()

@@ -3,7 +3,7 @@
 import pytest
 
 from analog_models.errors import ArtefactError
-from analog_models.files import write_json
+from analog_models.files import write_json, write_text
 from analog_models.spec import load_preset
 from estimate.report.sources import find_sources
 from tests.estimate.report.conftest import check
@@ -58,6 +58,20 @@ def test_a_broken_file_is_an_error(spec, tmp_path):
     (tmp_path / "sim" / "run.json").write_text("{")
     with pytest.raises(ArtefactError, match=r"run\.json: not JSON"):
         find_sources(spec, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("null", "holds NoneType, not an object"),
+        ('{"runs": [NaN]}', "has a number that is not finite"),
+        ('{"runs": [-1e999]}', "has a number that is not finite"),
+    ],
+)
+def test_a_file_of_something_else_is_passed_over(spec, tmp_path, content, reason):
+    write_text(tmp_path / "sim" / "run.json", content)
+    note = find_sources(spec, tmp_path)["sim"].note
+    assert note == f"sim/run.json {reason}: run make sim again"
 
 
 def test_the_records_are_of_one_model(spec, tmp_path):
