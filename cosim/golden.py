@@ -129,7 +129,8 @@ def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
     if made_for != spec.codes_hash:
         raise ArtefactError(
             f"{folder}: golden vectors of a specification of codes {made_for}, not of {spec.name} "
-            f"({spec.codes_hash}); make them anew with `make golden`"
+            f"({spec.codes_hash}); make them anew, or give sim their own "
+            "specification with --spec"
         )
     _check(folder / PASSAGE, passage, ("layer", "head", "token", "dimension"), spec)
     _check(folder / WRAP, wrap, ("token", "dimension"), spec)

@@ -15,7 +15,7 @@ from pathlib import Path
 from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json
-from analog_models.spec import HardwareSpec, load_preset, overlaid
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec, overlaid
 from analog_models.table import table
 from cosim.arguments import (
     add_back_pressure,
@@ -35,7 +35,7 @@ WAVE_TOKENS = 6
 def main() -> int:
     """Command line: 0 if all codes agree, 1 if not, 2 on an error."""
     args = _arguments()
-    spec = load_preset()
+    spec = find_spec(args.spec)
     golden = load_golden(spec, args.golden)
     schedule = args.schedule or next(iter(spec.schedules))
     options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
@@ -66,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     add_back_pressure(parser, stalls=0)
     add_imperfections(parser)
     add = parser.add_argument
+    add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     add("--tokens", type=natural(1), metavar="N", help="tokens of the passage (48; gates: 2)")
     add("--wrap-tokens", type=natural(1), metavar="N", help="of the wrap (1152; gates: 16)")
     add("--gates", action="store_true", help="simulate the synthesised gates")

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, find_spec
-from estimate.arguments import whole
 from estimate.head import BASES
 from estimate.measured import MEASURED, load_measured
 from estimate.overview import Estimate
@@ -53,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     add("--spec", default=DEFAULT_PRESET, help=f"a preset or a JSON file ({DEFAULT_PRESET})")
     add(
         "--tree",
-        type=whole(0),
+        type=natural(0),
         nargs="?",
         const=9,
         metavar="DEPTH",
