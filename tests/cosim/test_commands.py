@@ -121,6 +121,15 @@ def test_a_code_out_of_range_is_one_line(build, tmp_path):
     ]
 
 
+def test_a_specification_of_ones_own_is_simulated(build, full, tmp_path):
+    path = tmp_path / "slower.json"
+    path.write_text(json.dumps(full.replace(schedules__overlapped__period=54).to_tree()))
+    options = ("--schedule", "overlapped", "--tokens", 1, "--wrap-tokens", 3, "--build", build)
+    assert command("sim", "--spec", path, *options).returncode == 0
+    runs = json.loads((build / "sim" / "run.json").read_text())["runs"]
+    assert [run["cycles_between_tokens"] for run in runs][-1] == 54
+
+
 def test_a_missing_simulator_is_one_line(build):
     done = command("sim", "--build", build, PATH="/nonexistent")
     assert done.returncode == 2
