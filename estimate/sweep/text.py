@@ -42,9 +42,8 @@ class Text:
 
     def codes(self, spec: HardwareSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The nearest codes that `spec` has, as floats."""
-        levels = spec.levels
-        full = ((self.q, levels.q_max), (self.k, levels.kv_max), (self.v, levels.kv_max))
-        q, k, v = (np.floor(signal * top + 0.5) for signal, top in full)
+        full = spec.levels.full_scale
+        q, k, v = (np.floor(getattr(self, name) * full[name] + 0.5) for name in SIGNALS)
         return q, k, v
 
 
@@ -68,7 +67,8 @@ def read_text(folder: Path = GOLDEN, tokens: int | None = None, seed: int = 0) -
         raise EstimateError(f"tokens = {tokens}: allowed up to {length}, as {folder} has no more")
     rng = np.random.default_rng(seed)
     drawn = {}
-    for name, top in zip(SIGNALS, (spec.levels.q_max, *[spec.levels.kv_max] * 2), strict=True):
+    for name in SIGNALS:
+        top = spec.levels.full_scale[name]
         whole = codes[name] + rng.uniform(-0.5, 0.5, codes[name].shape)
         drawn[name] = whole.clip(0, top)[:, :tokens] / top
     return Text(**drawn, sha256=digest, source=source)
@@ -84,8 +84,8 @@ def _codes(path: Path, digest: str, spec: HardwareSpec) -> dict[str, np.ndarray]
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ArtefactError(f"{path}: no golden passage: {error}") from error
     group = codes["q"].shape[1] // codes["k"].shape[1]
-    for name, levels in zip(SIGNALS, (spec.levels.q, *[spec.levels.kv] * 2), strict=True):
-        check_codes(codes[name], levels, f"{path}: {name}")
+    for name in SIGNALS:
+        check_codes(codes[name], spec.levels.full_scale[name] + 1, f"{path}: {name}")
         if name != "q":
             codes[name] = codes[name].repeat(group, axis=1)
         codes[name] = codes[name].reshape(-1, *codes[name].shape[-2:])
