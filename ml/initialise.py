@@ -6,6 +6,8 @@ along which keys vary least on the sum of all channels: the middle of the query 
 so each key's sum over channels leaks into its scores.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -115,10 +117,22 @@ def positive_scores(layer: GainCellAttention, x: Tensor, shift: Tensor) -> Tenso
 
 def threshold_shift(layer: GainCellAttention, x: Tensor) -> Tensor:
     """Offset of the keys per head [H] at which POSITIVE_SHARE of the causal scores is positive."""
-    low, high = torch.full((layer.heads,), -0.5), torch.full((layer.heads,), 0.5)
-    for _ in range(BISECTIONS):
+    return shift_for(
+        lambda shift: positive_scores(layer, x, shift), POSITIVE_SHARE, layer.heads, BISECTIONS
+    )
+
+
+def shift_for(
+    share_at: Callable[[Tensor], Tensor], share: float, heads: int, bisections: int
+) -> Tensor:
+    """Shift of each head [heads], -0.5 to 0.5 of full scale, at which `share_at(shift)` is `share`.
+
+    `share_at` never falls as the shift grows. The interval is halved `bisections` times.
+    """
+    low, high = torch.full((heads,), -0.5), torch.full((heads,), 0.5)
+    for _ in range(bisections):
         middle = (low + high) / 2
-        too_many = positive_scores(layer, x, middle) > POSITIVE_SHARE
+        too_many = share_at(middle) > share
         low, high = torch.where(too_many, low, middle), torch.where(too_many, middle, high)
     return (low + high) / 2
 

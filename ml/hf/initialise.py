@@ -20,7 +20,7 @@ from ml.errors import SettingError
 from ml.hf.heads import GainCellHeads
 from ml.hf.network import Network, hooked, state_of
 from ml.hf.objectives import LayerWise
-from ml.initialise import balance
+from ml.initialise import balance, shift_for
 
 THRESHOLD_TEXTS = 2
 BISECTIONS = 14
@@ -198,15 +198,11 @@ def threshold_shift(heads: GainCellHeads, q: Tensor, k: Tensor, share: float) ->
     codes = heads.encode("q", q).unflatten(1, (heads.kv_heads, group))
     analog = heads.analog("k", k)
     causal = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool).tril()
-    low, high = (torch.full((heads.kv_heads,), x) for x in (-0.5, 0.5))
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        keys = (full * (analog + middle[:, None, None])).round().clamp(0, full)
+
+    def positive(shift: Tensor) -> Tensor:
+        keys = (full * (analog + shift[:, None, None])).round().clamp(0, full)
         constant, terms = cell_terms(heads.spec, keys)
         cells = (constant + torch.stack(terms).sum(0))[:, :, None]
-        positive = ((codes @ cells.mT) > 0)[..., causal].float().mean((0, 2, 3))
-        low, high = (
-            torch.where(positive > share, low, middle),
-            torch.where(positive > share, middle, high),
-        )
-    return (low + high) / 2
+        return ((codes @ cells.mT) > 0)[..., causal].float().mean((0, 2, 3))
+
+    return shift_for(positive, share, heads.kv_heads, BISECTIONS)
