@@ -72,25 +72,32 @@ class GainCellAttention(nn.Module):
         self.proj = nn.Linear(config.width, config.width)
         self.scalers = Scalers(config.heads, config.head_dim) if scaled else None
 
-    def projections(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Weight and bias of qkv and of proj, the scalers folded in."""
-        qkv, proj = self.qkv, self.proj
+    def projection_in(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of qkv, the scalers folded in."""
+        qkv = self.qkv
         if self.scalers is None:
-            return qkv.weight, qkv.bias, proj.weight, proj.bias
+            return qkv.weight, qkv.bias
         scale, offset = self.scalers.scale, self.scalers.offset
-        full = scale.new_tensor([float(self.spec.levels.full_scale[name]) for name in SIGNALS])
-        code_scale = (full[:3, None, None] * scale[:3]).flatten()
-        code_offset = (full[:3, None, None] * offset[:3]).flatten()
+        full = self.spec.levels.full_scale
+        tops = scale.new_tensor([float(full[name]) for name in SIGNALS[:3]])[:, None, None]
+        code_scale, code_offset = (tops * scale[:3]).flatten(), (tops * offset[:3]).flatten()
+        return code_scale[:, None] * qkv.weight, code_scale * qkv.bias + code_offset
+
+    def projection_out(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of proj, the scalers folded in."""
+        proj = self.proj
+        if self.scalers is None:
+            return proj.weight, proj.bias
+        scale, offset = self.scalers.scale, self.scalers.offset
+        full = scale.new_tensor(float(self.spec.levels.full_scale["out"]))
         return (
-            code_scale[:, None] * qkv.weight,
-            code_scale * qkv.bias + code_offset,
-            proj.weight * (scale[3].flatten() / full[3]),
+            proj.weight * (scale[3].flatten() / full),
             proj.bias + proj.weight @ offset[3].flatten(),
         )
 
     def signals(self, x: Tensor) -> dict[str, Tensor]:
         """q, k and v before rounding, in codes: [B, T, C] -> three of [B, H, T, D]."""
-        weight, bias, _, _ = self.projections()
+        weight, bias = self.projection_in()
         parts = linear(x, weight, bias).to(bias.dtype).chunk(3, dim=-1)
         return {n: split_heads(part, self.heads) for n, part in zip(SIGNALS, parts, strict=False)}
 
@@ -110,15 +117,15 @@ class GainCellAttention(nn.Module):
 
     def output(self, out: Tensor) -> Tensor:
         """Output codes [B, H, T, D] through scalers and projection -> [B, T, C]."""
-        _, _, weight, bias = self.projections()
-        return linear(join_heads(out), weight, bias)
+        return linear(join_heads(out), *self.projection_out())
 
     @torch.no_grad()
     def folded(self, config: ModelConfig) -> "GainCellAttention":
         """The same attention without scalers: they move into the weights of the projections."""
         plain = GainCellAttention(config, self.spec, self.ops).to(self.qkv.weight.dtype)
         names = ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")
-        plain.load_state_dict(dict(zip(names, self.projections(), strict=True)))
+        folded = (*self.projection_in(), *self.projection_out())
+        plain.load_state_dict(dict(zip(names, folded, strict=True)))
         return plain
 
 
