@@ -41,7 +41,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep report validate measure test test-all lint format train adapt eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep report validate measure test test-all lint format train adapt control eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -135,11 +135,17 @@ measure: $(SYNTH) $(ICARUS) $(BUS) .venv/.stamp-nangate45 ## measure cycles, gat
 	    for lib in nangate45 osu018; do $(PY) -m hdl.synth --library $$lib --out build/synth-$$lib || exit; done && \
 	    $(PY) -m estimate.measure
 
+# A first run with AdamW, and on from there with Muon for the matrices.
 train: $(ML) ## train the language model (torch)
-	@$(PY) -m ml.train
+	@$(PY) -m ml.train --out build/teacher/first.safetensors
+	@$(PY) -m ml.train --start build/teacher/first.safetensors --folder build/teacher-on --steps 4000 \
+	    --batch 8 --learning-rate 4e-4 --muon-rate 2e-3 --decay 1 --seed 11
 
 adapt: $(ML) ## adapt it to the hardware
 	@$(PY) -m ml.adapt
+
+control: $(ML) ## train it on for as long as adapting takes, to compare with
+	@$(PY) -m ml.control
 
 eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(HF) $(SMOLLM2)) ## perplexity of every stage of every model that is there
 	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXTS),--texts $(TEXTS)))

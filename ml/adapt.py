@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,10 +42,22 @@ from ml.training import Run, Settings, fit, sample_batch, write_log
 VALIDATION_TEXTS = 64
 CALIBRATION_TEXTS = 8
 MATCHING_TEXTS = 16
-STEPS = {"layerwise": 60, "linear": 1000, "cubic": 500}
-DECAYS = {"layerwise": 1.0, "linear": 0.5, "cubic": 0.5}  # share of the steps, at the end
-MUON_RATES = {"layerwise": 1e-2, "linear": 5e-3, "cubic": 5e-3}
-TRAINED_STAGES = tuple(STEPS)
+
+
+class Plan(NamedTuple):
+    """How a stage is trained: its learning rates fall to zero from the first step on."""
+
+    steps: int
+    muon_rate: float  # of matrices
+    learning_rate: float  # of what is no matrix
+
+
+PLANS = {
+    "layerwise": Plan(steps=1000, muon_rate=1e-2, learning_rate=1e-3),
+    "linear": Plan(steps=3000, muon_rate=2e-3, learning_rate=4e-4),
+    "cubic": Plan(steps=1500, muon_rate=1e-3, learning_rate=2e-4),
+}
+TRAINED_STAGES = tuple(PLANS)
 Loss = Callable[[LanguageModel, Tensor], Tensor]  # of a model on ids [B, T + 1]
 
 
@@ -212,10 +224,9 @@ def make_parser(prog: str, description: str | None) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--preset", default="leroux2025", help="hardware specification")
-    for name, steps in STEPS.items():
-        add(f"--{name}-steps", type=int, default=steps, help=f"({steps})")
+    for name, plan in PLANS.items():
+        add(f"--{name}-steps", type=int, default=plan.steps, help=f"({plan.steps})")
     add("--batch", type=int, default=8, help="texts of 256 tokens per step (8)")
-    add("--learning-rate", type=float, default=1e-3, help="of what is no matrix (0.001)")
     add("--seed", type=int, default=2)
     add("--threads", type=int, default=0, help="0: as torch chooses")
     add("--cache", type=Path, default=corpus.CACHE, help="cached text")
@@ -230,16 +241,16 @@ def work_of(options: argparse.Namespace) -> Adaptation:
         name: Settings(
             steps=getattr(options, f"{name}_steps"),
             batch=options.batch,
-            learning_rate=options.learning_rate,
+            learning_rate=plan.learning_rate,
             warmup_steps=20,
-            decay_fraction=DECAYS[name],
+            decay_fraction=1.0,
             weight_decay=0.0,
-            muon_rate=MUON_RATES[name],
+            muon_rate=plan.muon_rate,
             seed=options.seed + i,
             validate_every=100,
             save_every=50,
         )
-        for i, name in enumerate(TRAINED_STAGES)
+        for i, (name, plan) in enumerate(PLANS.items())
     }
     return Adaptation(
         teacher=load_teacher(options.teacher),

@@ -1,11 +1,11 @@
 """Train the teacher for as long as the adaptation takes: what the adapted model compares with.
 
-control-linear  as many tokens as stages layerwise and linear, scheduled as linear
-control-cubic   then as many as stage cubic, scheduled as that
+control-linear  as many tokens as stages layerwise and linear
+control-cubic   then as many as stage cubic
 
 It has the batches, the optimisers and the schedules of the adaptation, softmax attention, and the
-text itself to learn from; at a fifth of the rates, because it is in its place already and would
-have to find back first. Give it the options of `ml.adapt`. Finished stages lie beside those of the
+text itself to learn from; at the rates of stage cubic, because it is in its place already, as the
+student is by then. Give it the options of `ml.adapt`. Finished stages lie beside those of the
 adaptation; Ctrl-C saves the running one, and the same command continues.
 """
 
@@ -21,20 +21,12 @@ from ml.model import LanguageModel, next_token_loss
 from ml.training import Settings
 
 STAGES = ("control-linear", "control-cubic")
-RATE_FACTOR = 0.2
 
 
 def settings_of(work: Adaptation) -> tuple[Settings, Settings]:
     """Of the two stages."""
     layerwise, linear, cubic = (work.settings[name] for name in ("layerwise", "linear", "cubic"))
-    return gentle(replace(linear, steps=layerwise.steps + linear.steps)), gentle(cubic)
-
-
-def gentle(settings: Settings) -> Settings:
-    """The same settings at RATE_FACTOR of the rates."""
-    muon = None if settings.muon_rate is None else RATE_FACTOR * settings.muon_rate
-    rate = RATE_FACTOR * settings.learning_rate
-    return replace(settings, learning_rate=rate, muon_rate=muon)
+    return replace(cubic, steps=layerwise.steps + linear.steps, seed=linear.seed), cubic
 
 
 def text_loss(model: LanguageModel, ids: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The model card, written from the record of an evaluation so that no number is typed by hand."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from ml.control import RATE_FACTOR
 from ml.sources import SOURCES
 
 _TEMPLATE = """\
@@ -38,7 +38,7 @@ weights), held out (chose nothing). SHA-256 of the prepared text: `{corpus}`.
 {rows}
 
 The measure of the adaptation is the same teacher trained as long (`ml.control`): softmax attention,
-the batches, optimisers and schedules of the adaptation at {rate_factor:g} of its rates, on the text
+the batches, optimisers and schedules of the adaptation, the rates of its last stage, on the text
 itself. Against it the linear cell has {linear:.3f} times the perplexity, the cubic cell
 {cubic:.3f} times.
 
@@ -58,8 +58,8 @@ python -m ml.control {options}
 python -m ml.evaluate --card
 ```
 Run with {versions}. Interrupted commands continue where they stopped.
-The teacher's run was shortened while it ran, so its learning rate began to fall later than with the
-command above, which gives a model like it, not the same bits.
+The teacher's first run was shortened while it ran, so its learning rate began to fall later than
+with the command above, which gives a model like it, not the same bits.
 
 ## Limits
 - It knows English of the 17th to the early 19th century and nothing else, and invents freely.
@@ -72,12 +72,23 @@ command above, which gives a model like it, not the same bits.
 """
 
 
+def _training(teacher: dict[str, Any]) -> Iterator[str]:
+    """The commands of the runs that made the teacher, first run first."""
+    settings, start, where = teacher["settings"], teacher.get("start"), ""
+    if start:
+        yield from (f"{line} --out build/first.safetensors" for line in _training(start["run"]))
+        where = " --start build/first.safetensors --folder build/teacher-on"
+    names = {"learning_rate": "learning-rate", "muon_rate": "muon-rate", "decay_fraction": "decay"}
+    given = {n: settings.get(n) for n in ("steps", "batch", *names, "seed")}
+    options = (f" --{names.get(n, n)} {v:g}" for n, v in given.items() if v is not None)
+    yield f"python -m ml.train{where}{''.join(options)}"
+
+
 def model_card(record: dict[str, Any]) -> str:
     """The card as Markdown, from what ml.evaluate measured (every stage must be there)."""
     rows = record["perplexity"]
     model, teacher, adapted = record["teacher"]["model"], record["teacher"], record["adapted"]
     seen = {"teacher": teacher["tokens_seen"], **adapted["tokens_seen"]}
-    settings = teacher["settings"]
     steps = " ".join(f"--{n}-steps {s['steps']}" for n, s in adapted["settings"].items())
     base, linear = rows["teacher"], rows["linear, adapted"]
     return _TEMPLATE.format(
@@ -91,14 +102,13 @@ def model_card(record: dict[str, Any]) -> str:
         heldout=f"{record['tokens']:,}",
         q="codes, the cell of the stage, leakage, every sub-tile counted",
         rows="\n".join(f"| {n} | {p:.2f} | {p / base:.3f} |" for n, p in rows.items()),
-        rate_factor=RATE_FACTOR,
         linear=linear / rows["teacher, as long as linear"],
         cubic=rows["cubic, adapted"] / rows["teacher, as long as cubic"],
         matched=rows["cubic, matched"] / linear,
         published=rows["cubic, as published"] / linear,
         teacher_ablation=rows["teacher, attention zero"] / base,
         adapted_ablation=rows["cubic, attention zero"] / rows["cubic, adapted"],
-        train=f"python -m ml.train --steps {settings['steps']}",
+        train="\n".join(_training(teacher)),
         options=f"{steps} --threads {adapted['threads']}",
         versions=", ".join(f"{name} {v}" for name, v in record["packages"].items()),
     )

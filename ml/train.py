@@ -1,6 +1,7 @@
 """Train the teacher: a small GPT-2 with softmax attention, on public-domain text.
 
-Progress is saved in build/teacher; Ctrl-C saves too, and the same command continues.
+AdamW from random weights, or with `--start` on from another teacher; `--muon-rate` gives matrices
+to Muon. Progress is saved in build/teacher; Ctrl-C saves too, and the same command continues.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from ml import corpus, tokenizer
 from ml.checkpoint import load_tensors, save_tensors
 from ml.model import LanguageModel, ModelConfig, next_token_loss
 from ml.perplexity import mean_loss, texts_of
-from ml.shipped import PACKAGES, TEACHER
+from ml.shipped import PACKAGES, TEACHER, load_teacher
 from ml.training import Run, Settings, fit, sample_batch, write_log
 
 VALIDATION_TEXTS = 128
@@ -41,10 +42,19 @@ def load_tokens(cache: Path) -> dict[str, Tensor]:
     return tokens
 
 
-def train(model: LanguageModel, tokens: dict[str, Tensor], settings: Settings, folder: Path) -> Run:
-    """Train `model`, or continue what `folder` holds. Raises KeyboardInterrupt on Ctrl-C."""
+def train(
+    model: LanguageModel,
+    tokens: dict[str, Tensor],
+    settings: Settings,
+    folder: Path,
+    start: dict[str, Any] | None = None,
+) -> Run:
+    """Train `model`, or continue what `folder` holds; `start` is what the model began as.
+
+    Raises KeyboardInterrupt on Ctrl-C.
+    """
     context = model.config.context
-    run = Run(model, settings, folder / "state.safetensors")
+    run = Run(model, settings, folder / "state.safetensors", {"start": start})
     if run.resume():
         print(f"continue at step {run.progress.step} of {settings.steps}", flush=True)
     texts = texts_of(tokens["validation"], context, VALIDATION_TEXTS)
@@ -80,11 +90,14 @@ def train(model: LanguageModel, tokens: dict[str, Tensor], settings: Settings, f
 
 def export(run: Run, model: LanguageModel, corpus_digest: str, out: Path, folder: Path) -> None:
     """Write the best weights in half precision, and run.json that says how they came about."""
+    start = run.identity["start"]
     record = {
         "model": asdict(model.config),
         "settings": asdict(run.settings),
         "progress": asdict(run.progress),
-        "tokens_seen": run.progress.step * run.settings.batch * model.config.context,
+        "tokens_seen": (start["run"]["tokens_seen"] if start else 0)
+        + run.progress.step * run.settings.batch * model.config.context,
+        "start": start,
         "corpus_sha256": corpus_digest,
         **provenance(PACKAGES),
     }
@@ -100,6 +113,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
     parser.add_argument("--batch", type=int, default=16, help="texts of 256 tokens per step")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--muon-rate", type=float, help="of matrices, by Muon (AdamW, as the rest)")
+    parser.add_argument("--decay", type=float, default=0.3, help="share of the steps, at the end")
+    parser.add_argument("--start", type=Path, help="teacher to go on from (random weights)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
     parser.add_argument("--cache", type=Path, default=corpus.CACHE, help="cached text")
@@ -112,12 +128,18 @@ def main(argv: list[str] | None = None) -> int:
         steps=options.steps,
         batch=options.batch,
         learning_rate=options.learning_rate,
+        muon_rate=options.muon_rate,
+        decay_fraction=options.decay,
         seed=options.seed,
     )
-    tokens = load_tokens(options.cache)
-    generator = torch.Generator().manual_seed(settings.seed)
-    model = LanguageModel(ModelConfig()).initialise(generator)
-    run = train(model, tokens, settings, options.folder)
+    tokens, start = load_tokens(options.cache), None
+    if options.start:
+        model = load_teacher(options.start).requires_grad_(True)
+        start = {"sha256": sha256(options.start), **load_tensors(options.start)[1]}
+    else:
+        generator = torch.Generator().manual_seed(settings.seed)
+        model = LanguageModel(ModelConfig()).initialise(generator)
+    run = train(model, tokens, settings, options.folder, start)
     export(run, model, corpus.load(options.cache).digest(), options.out, options.folder)
     return 0
 

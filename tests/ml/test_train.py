@@ -2,9 +2,14 @@
 
 import json
 
+import pytest
 import torch
 
 from ml import corpus, train
+from ml.checkpoint import load_tensors
+from ml.errors import SettingError
+from ml.training import Settings
+from tests.ml.conftest import TINY
 
 
 def test_tokens_are_cached_until_the_text_changes(tmp_path, monkeypatch):
@@ -21,3 +26,19 @@ def test_tokens_are_cached_until_the_text_changes(tmp_path, monkeypatch):
     assert all(torch.equal(first[name], again[name]) for name in first)
     write("one and one and one")
     assert len(train.load_tokens(tmp_path)["train"]) > len(first["train"])
+
+
+def test_a_run_on_from_a_teacher_counts_its_tokens_and_is_not_mixed_up_with_others(
+    teacher, ids, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train, "VALIDATION_TEXTS", 4)
+    tokens = {"train": ids.flatten(), "validation": ids.flatten()}
+    settings = Settings(steps=2, batch=3, muon_rate=1e-2, validate_every=1, save_every=1)
+    start = {"sha256": "0" * 64, "run": {"tokens_seen": 1000}}
+    run = train.train(teacher, tokens, settings, tmp_path, start)
+    train.export(run, teacher, "text", tmp_path / "teacher.safetensors", tmp_path)
+    _, about = load_tensors(tmp_path / "teacher.safetensors")
+    assert about["run"]["tokens_seen"] == 1000 + 2 * 3 * TINY.context
+    assert about["run"]["start"] == start
+    with pytest.raises(SettingError, match=r"start is .*1.*, but .* was begun with .*0"):
+        train.train(teacher, tokens, settings, tmp_path, start | {"sha256": "1" * 64})
