@@ -41,7 +41,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep report validate measure test test-all lint format train adapt control eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep report validate measure test test-all lint format train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -68,7 +68,7 @@ help: ## list the targets
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  MODEL=...     eval: shipped or smollm2, which it installs (every model that is installed)"
-	@echo "  TEXTS=N       eval, sensitivity: how much held-out text"
+	@echo "  TEXTS=N       eval, mixed, sensitivity: how much held-out text"
 	@echo "  QUICK=1       sensitivity: a few values on one text"
 	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
 	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
@@ -146,6 +146,9 @@ adapt: $(ML) ## adapt it to the hardware
 
 control: $(ML) ## train it on for as long as adapting takes, to compare with
 	@$(PY) -m ml.control
+
+mixed: $(ML) ## perplexity with every choice of layers on gain cells (after adapt)
+	@$(PY) -m ml.mixed $(if $(TEXTS),--texts $(TEXTS))
 
 eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(HF) $(SMOLLM2)) ## perplexity of every stage of every model that is there
 	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXTS),--texts $(TEXTS)))

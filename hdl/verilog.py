@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In
 
 from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
-from analog_models.spec import HardwareSpec, load_preset, load_spec
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from hdl.core import AttentionCore
 from hdl.head import AttentionHead
 from hdl.procedural import proceduralise
@@ -118,11 +118,10 @@ def _lanes(shape: Any, offset: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m hdl.verilog", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/verilog"), help="output folder")
-    parser.add_argument("--preset", default="leroux2025", help="name of a shipped specification")
-    parser.add_argument("--spec", type=Path, help="JSON file of a specification, instead")
+    parser.add_argument("--spec", default=DEFAULT_PRESET, help="a preset or a JSON file")
     parser.add_argument("--heads", type=int, metavar="N", help="a core of N heads")
     args = parser.parse_args()
-    spec = load_spec(args.spec) if args.spec else load_preset(args.preset)
+    spec = find_spec(args.spec)
     contract = emit_core(spec, args.heads, args.out) if args.heads else emit(spec, args.out)
     top = contract["top"]
     bits = sum(port["width"] for port in contract["ports"])

@@ -2,9 +2,9 @@
 
 init       the linear hardware model, mapped by statistics
 layerwise  its attention learns the teacher's, layer by layer
-linear     it learns the teacher's next-token distribution
+linear     it learns a teacher's next-token distribution: this one's, or a better one's (`--words`)
 matched    the cubic cell, its scalers moved to the linear model's statistics
-cubic      it learns the teacher's distribution again
+cubic      it learns that distribution again
 
 Everything of the model learns in the last trained stages, as in the paper. Each finished stage is a
 file in build/adapt; Ctrl-C saves the running one, and the same command continues. `ml.control`
@@ -14,7 +14,7 @@ trains the teacher for as long, to compare with.
 import argparse
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
-from analog_models.spec import HardwareSpec, load_preset
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import corpus
 from ml.checkpoint import load_weights, save_tensors
 from ml.hardware_attention import fold, on_hardware
@@ -33,7 +33,7 @@ from ml.losses import distillation_loss, layer_wise_loss
 from ml.matching import match, measure
 from ml.model import LanguageModel
 from ml.perplexity import mean_loss, texts_of
-from ml.shipped import ADAPTED, PACKAGES, TEACHER, load_teacher
+from ml.shipped import ADAPTED, PACKAGES, TEACHER, load_teacher, load_trained_on
 from ml.stages import StageFolder, origin_of
 from ml.surrogate import SurrogateOps
 from ml.train import load_tokens
@@ -54,8 +54,8 @@ class Plan(NamedTuple):
 
 PLANS = {
     "layerwise": Plan(steps=1000, muon_rate=1e-2, learning_rate=1e-3),
-    "linear": Plan(steps=3000, muon_rate=2e-3, learning_rate=4e-4),
-    "cubic": Plan(steps=1500, muon_rate=1e-3, learning_rate=2e-4),
+    "linear": Plan(steps=4500, muon_rate=2e-3, learning_rate=4e-4),
+    "cubic": Plan(steps=1000, muon_rate=5e-4, learning_rate=1e-4),
 }
 TRAINED_STAGES = tuple(PLANS)
 Loss = Callable[[LanguageModel, Tensor], Tensor]  # of a model on ids [B, T + 1]
@@ -71,6 +71,7 @@ class Adaptation:
     tokens: dict[str, Tensor]
     settings: dict[str, Settings]  # of each trained stage
     folder: Path
+    words: Path | None = None  # stage of ml.control whose distribution is learned, or the teacher's
 
     def student(self, spec: HardwareSpec) -> LanguageModel:
         """A scaled hardware model for training, weights still to be set."""
@@ -152,7 +153,8 @@ def attention_loss(work: Adaptation, model: LanguageModel) -> Loss:
 def word_loss(work: Adaptation, model: LanguageModel) -> Loss:
     """What the stages after it minimise; everything learns from now on."""
     model.requires_grad_(True)
-    return lambda student, ids: distillation_loss(student, work.teacher, ids)
+    source = load_trained_on(work.words, work.teacher) if work.words else work.teacher
+    return lambda student, ids: distillation_loss(student, source, ids)
 
 
 def stage_init(work: Adaptation) -> LanguageModel:
@@ -207,6 +209,7 @@ def export(work: Adaptation, model: LanguageModel, out: Path) -> None:
         "seconds": {n: work.stages.load(n)[1]["about"] for n in work.settings},
         "threads": torch.get_num_threads(),
         "teacher_sha256": work.teacher_sha256,
+        "words_sha256": sha256(work.words) if work.words else None,
         **provenance(PACKAGES),
     }
     about = {"kind": "adapted", **work.spec.hashes, "preset": work.spec.name}
@@ -223,7 +226,7 @@ def make_parser(prog: str, description: str | None) -> argparse.ArgumentParser:
         prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--preset", default="leroux2025", help="hardware specification")
+    add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     for name, plan in PLANS.items():
         add(f"--{name}-steps", type=int, default=plan.steps, help=f"({plan.steps})")
     add("--batch", type=int, default=8, help="texts of 256 tokens per step (8)")
@@ -255,7 +258,7 @@ def work_of(options: argparse.Namespace) -> Adaptation:
     return Adaptation(
         teacher=load_teacher(options.teacher),
         teacher_sha256=sha256(options.teacher),
-        spec=load_preset(options.preset),
+        spec=find_spec(options.spec),
         tokens=load_tokens(options.cache),
         settings=settings,
         folder=options.folder,
@@ -266,10 +269,12 @@ def main(argv: list[str] | None = None) -> int:
     """Command line of the adaptation."""
     parser = make_parser("ml.adapt", __doc__)
     parser.add_argument("--out", type=Path, default=ADAPTED, help="checkpoint to write")
+    text = "stage of ml.control to learn the words of, in linear and cubic (the teacher)"
+    parser.add_argument("--words", type=Path, metavar="FILE", help=text)
     options = parser.parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-    work = work_of(options)
+    work = replace(work_of(options), words=options.words)
     export(work, adapt(work), options.out)
     return 0
 

@@ -1,12 +1,12 @@
 """Train the teacher for as long as the adaptation takes: what the adapted model compares with.
 
-control-linear  as many tokens as stages layerwise and linear
-control-cubic   then as many as stage cubic
+control-linear  as many tokens as stages layerwise and linear, at half the rates of linear
+control-cubic   then as many as stage cubic, at its rates
 
 It has the batches, the optimisers and the schedules of the adaptation, softmax attention, and the
-text itself to learn from; at the rates of stage cubic, because it is in its place already, as the
-student is by then. Give it the options of `ml.adapt`. Finished stages lie beside those of the
-adaptation; Ctrl-C saves the running one, and the same command continues.
+text itself to learn from; at smaller rates first because it is in its place already. Give it the
+options of `ml.adapt`. Finished stages lie beside those of the adaptation; Ctrl-C saves the running
+one, and the same command continues.
 """
 
 from dataclasses import replace
@@ -21,12 +21,15 @@ from ml.model import LanguageModel, next_token_loss
 from ml.training import Settings
 
 STAGES = ("control-linear", "control-cubic")
+RATE_FACTOR = 0.5
 
 
 def settings_of(work: Adaptation) -> tuple[Settings, Settings]:
     """Of the two stages."""
     layerwise, linear, cubic = (work.settings[name] for name in ("layerwise", "linear", "cubic"))
-    return replace(cubic, steps=layerwise.steps + linear.steps, seed=linear.seed), cubic
+    muon, rate = linear.muon_rate, RATE_FACTOR * linear.learning_rate
+    gentle = replace(linear, learning_rate=rate, muon_rate=muon and RATE_FACTOR * muon)
+    return replace(gentle, steps=layerwise.steps + linear.steps), cubic
 
 
 def text_loss(model: LanguageModel, ids: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ leaves them. SmolLM2, where it is installed, runs on the fast kernel in single p
 
 import argparse
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from importlib import util
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from analog_models.errors import ArtefactError, run_command
 from analog_models.files import sha256, write_json, write_text
 from analog_models.provenance import provenance
-from analog_models.spec import HardwareSpec, load_preset
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout
 from ml.adapt import TRAINED_STAGES
 from ml.checkpoint import load_tensors, load_weights
@@ -28,7 +28,15 @@ from ml.hardware_attention import on_hardware
 from ml.model import LanguageModel, ZeroAttention, blocks
 from ml.model_card import model_card
 from ml.perplexity import perplexity, texts_of
-from ml.shipped import ADAPTED, CHECKPOINTS, PACKAGES, TEACHER, load_adapted, load_teacher
+from ml.shipped import (
+    ADAPTED,
+    CHECKPOINTS,
+    PACKAGES,
+    TEACHER,
+    load_adapted,
+    load_teacher,
+    load_trained_on,
+)
 
 EVALUATION_FILE = CHECKPOINTS / "evaluation.json"
 CARD_FILE = Path(__file__).parent / "MODEL_CARD.md"
@@ -55,13 +63,6 @@ def stage(path: Path, teacher: LanguageModel, spec: HardwareSpec) -> LanguageMod
     model = LanguageModel(teacher.config, on_hardware(spec, scaled=True))
     tensors, _ = load_tensors(path)
     load_weights(model, tensors, path)
-    return model.double()
-
-
-def trained_on(path: Path, teacher: LanguageModel) -> LanguageModel:
-    """The teacher as a stage of ml.control left it. Raises ArtefactError."""
-    model = LanguageModel(teacher.config)
-    load_weights(model, load_tensors(path)[0], path)
     return model.double()
 
 
@@ -94,7 +95,7 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
         return load_adapted(spec, adapted)
 
     def control(name: str) -> Callable[[], LanguageModel]:
-        return lambda: trained_on(folder / f"{name}.safetensors", soft)
+        return lambda: load_trained_on(folder / f"{name}.safetensors", soft).double()
 
     as_linear, as_cubic = CONTROL_STAGES
     one, two, every = TRAINED_STAGES[:1], TRAINED_STAGES[:2], TRAINED_STAGES
@@ -149,7 +150,7 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     if options.card and options.model == "smollm2":
         raise SettingError("card is of the shipped model: leave --model smollm2 out")
-    spec, report = load_preset(options.preset), Report()
+    spec, report = find_spec(options.spec), Report()
     if options.model != "smollm2":
         evaluate_shipped(options, spec, report)
     if options.model != "shipped" and not options.card:
@@ -174,7 +175,7 @@ def evaluate_shipped(options: argparse.Namespace, spec: HardwareSpec, report: Re
 
 def evaluate_smollm2(options: argparse.Namespace, spec: HardwareSpec, report: Report) -> None:
     """SmolLM2 where it is installed; else the way to get it, an error where it was asked for."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in NEEDED if util.find_spec(name) is None]
     if missing:
         why = f"{', '.join(missing)} not installed: `make eval MODEL=smollm2` gets it"
         if options.model == "smollm2":
@@ -209,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--preset", default="leroux2025", help="hardware specification")
+    add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     add("--model", choices=("all", "shipped", "smollm2"), default="all", help="(all)")
     add("--texts", type=int, help=f"texts, at most (shipped: {TEXTS} of 256 tokens; SmolLM2: 16)")
     add("--threads", type=int, default=0, help="0: as torch chooses")

@@ -17,7 +17,7 @@ from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.head import GoldenHead
 from analog_models.provenance import provenance
-from analog_models.spec import HardwareSpec, load_preset
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout, tokenizer
 from ml.checkpoint import save_tensors
 from ml.errors import SettingError
@@ -130,12 +130,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="ml.golden", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="leroux2025", help="hardware specification")
+    parser.add_argument("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     parser.add_argument("--adapted", type=Path, default=ADAPTED, help="checkpoint")
     parser.add_argument("--source", default="shakespeare", help="of the held-out text")
     parser.add_argument("--folder", type=Path, default=GOLDEN, help="where to write")
     options = parser.parse_args(argv)
-    write_golden(load_preset(options.preset), options.adapted, options.source, options.folder)
+    write_golden(find_spec(options.spec), options.adapted, options.source, options.folder)
     return 0
 
 

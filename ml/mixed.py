@@ -20,7 +20,7 @@ from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
-from analog_models.spec import HardwareSpec, load_preset
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout
 from ml.checkpoint import load_tensors, load_weights
 from ml.hardware_attention import on_hardware
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-    spec = load_preset(options.preset).linearised()
+    spec = find_spec(options.spec).linearised()
     teacher = load_teacher(options.teacher)
     student = load_layerwise(options.stage, teacher, spec)
     texts = texts_of(heldout.load_joined(), teacher.config.context, options.texts)
@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="ml.mixed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--preset", default="leroux2025", help="hardware specification; its linear cell is used")
+    add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file; its linear cell")
     add("--texts", type=natural(1), default=TEXTS, help=f"texts of 256 tokens ({TEXTS})")
     add("--threads", type=natural(0), default=0, help="0: as torch chooses")
     add("--teacher", type=Path, default=TEACHER)

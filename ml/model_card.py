@@ -38,9 +38,8 @@ weights), held out (chose nothing). SHA-256 of the prepared text: `{corpus}`.
 {rows}
 
 The measure of the adaptation is the same teacher trained as long (`ml.control`): softmax attention,
-the batches, optimisers and schedules of the adaptation, the rates of its last stage, on the text
-itself. Against it the linear cell has {linear:.3f} times the perplexity, the cubic cell
-{cubic:.3f} times.
+the batches, optimisers and schedules of the adaptation, at smaller rates first, on the text itself.
+Against it the linear cell has {linear:.3f} times the perplexity, the cubic cell {cubic:.3f} times.
 
 Matching alone, from the linear to the cubic cell without a gradient, gives {matched:.3f} times the
 perplexity of the linear model, and {published:.3f} times with one scale and offset per head as

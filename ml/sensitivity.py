@@ -25,7 +25,7 @@ from torch import Tensor
 from analog_models.errors import ArtefactError, run_command
 from analog_models.files import sha256, write_json, write_text
 from analog_models.provenance import provenance
-from analog_models.spec import HardwareSpec, load_preset
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout
 from ml.errors import SettingError
 from ml.imperfect import imperfect
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-    spec = load_preset(options.preset)
+    spec = find_spec(options.spec)
     chosen = sweeps(spec)
     if unknown := set(options.only or ()) - {sweep.name for sweep in chosen}:
         names = ", ".join(repr(sweep.name) for sweep in chosen)
@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--preset", default="leroux2025", help="hardware specification")
+    add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     add("--texts", type=int, help=f"texts of 256 tokens ({TEXTS}; with --quick {QUICK_TEXTS})")
     add("--quick", action="store_true", help="few values on little text, into a folder of its own")
     add("--only", action="append", metavar="NAME", help="this sweep; may be given several times")

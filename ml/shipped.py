@@ -25,6 +25,13 @@ def load_teacher(path: Path = TEACHER, config: ModelConfig | None = None) -> Lan
     return model.requires_grad_(False)
 
 
+def load_trained_on(path: Path, teacher: LanguageModel) -> LanguageModel:
+    """The teacher as a stage of ml.control left it, single precision. Raises ArtefactError."""
+    model = LanguageModel(teacher.config)
+    load_weights(model, load_tensors(path)[0], path)
+    return model.requires_grad_(False)
+
+
 def load_adapted(
     spec: HardwareSpec, path: Path = ADAPTED, config: ModelConfig | None = None, ops: Ops = EXACT
 ) -> LanguageModel:

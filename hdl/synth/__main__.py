@@ -16,7 +16,7 @@ from typing import Any
 from analog_models.errors import ToolError, run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
-from analog_models.spec import HardwareSpec, load_preset, load_spec
+from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from hdl.synth.activity import TokenBench, random_duty, toggles_per_cycle
 from hdl.synth.cell_library import LIBRARIES, CellLibrary
 from hdl.synth.mapping import map_to_cells, write_cell_models
@@ -186,12 +186,12 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, default=Path("build/synth"), help="output folder")
-    parser.add_argument("--spec", type=Path, help="JSON file of a specification (leroux2025)")
+    parser.add_argument("--spec", default=DEFAULT_PRESET, help="a preset or a JSON file")
     parser.add_argument(
         "--library", choices=LIBRARIES, default="osu018", help="cell library (osu018)"
     )
     args = parser.parse_args()
-    spec = load_spec(args.spec) if args.spec else load_preset()
+    spec = find_spec(args.spec)
     library = LIBRARIES[args.library]
     print(f"synthesising {spec.name} for {library.title} (about a minute)", flush=True)
     result = synthesise(spec, args.out, library)

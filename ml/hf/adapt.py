@@ -63,7 +63,7 @@ def adaptation(
 ) -> tuple[Adaptation, PreTrainedTokenizerBase]:
     """The run that the command line describes, and its model's tokenizer."""
     settings, options = settings_of(given, ranks), options_of(given)
-    spec = find_spec(given.preset)
+    spec = find_spec(given.spec)
     teacher, tokenizer = base_model(given.base)
     check_model(teacher, spec)
     if ranks.first:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from analog_models.arguments import natural
+from analog_models.spec import DEFAULT_PRESET
 from ml import corpus
 from ml.errors import SettingError
 from ml.hf.initialise import Mapping
@@ -66,7 +67,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     add("--base", default="smollm2", help="folder of a Hugging Face model, or smollm2")
     add("--text", default="corpus", help="folder of *.txt files, one file, or corpus")
     add("--out", type=Path, required=True, help="folder to write")
-    add("--preset", default="leroux2025", help="hardware: a preset or a JSON file")
+    add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     add("--stages", type=stage_list, default=list(STAGES), help=",".join(STAGES))
     add("--start", metavar="STAGE=FILE", help="take FILE for the finished stage STAGE")
     group = parser.add_argument_group(

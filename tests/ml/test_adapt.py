@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from analog_models.errors import ArtefactError
+from analog_models.files import sha256
 from ml import adapt as adapt_module
 from ml.adapt import Adaptation, adapt, export, load_stage
+from ml.control import train_control
 from ml.hardware_attention import attention_layers
 from ml.losses import distillation_loss
 from ml.perplexity import mean_loss
-from ml.shipped import load_adapted
+from ml.shipped import load_adapted, load_trained_on
 from ml.training import Settings
 from tests.ml.conftest import TINY
 
@@ -53,6 +55,22 @@ def test_export_describes_itself_in_json(work, tmp_path):
     export(work, adapt(work), out)
     text = out.with_suffix(".json").read_text()
     assert work.spec.hash in text and '"teacher_sha256": "' + "0" * 64 in text
+
+
+def test_words_may_be_those_of_a_better_teacher(work, tmp_path, monkeypatch):
+    train_control(work)
+    heard = set()
+
+    def listen(student, teacher, ids):
+        heard.add(float(teacher.tokens.weight.sum()))
+        return distillation_loss(student, teacher, ids)
+
+    monkeypatch.setattr(adapt_module, "distillation_loss", listen)
+    words = work.stages.file("control-linear")
+    model = adapt(replace(work, words=words))
+    assert heard == {float(load_trained_on(words, work.teacher).tokens.weight.sum())}
+    export(replace(work, words=words), model, tmp_path / "adapted.safetensors")
+    assert f'"words_sha256": "{sha256(words)}"' in (tmp_path / "adapted.json").read_text()
 
 
 def test_layer_wise_training_touches_attention_only(work):

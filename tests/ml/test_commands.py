@@ -25,7 +25,7 @@ def test_help_names_the_command(name, capsys):
     ("name", "arguments", "message"),
     [
         ("golden", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
-        ("golden", ["--preset", "none"], "no preset 'none': there are leroux2025"),
+        ("golden", ["--spec", "none"], "none: no such file, and no preset: leroux2025"),
         ("evaluate", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
         ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),
         ("evaluate", ["--card", "--model", "smollm2"], "card is of the shipped model"),

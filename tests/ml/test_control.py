@@ -41,10 +41,9 @@ def work(teacher, tiny_spec, ids, tmp_path, monkeypatch) -> Adaptation:
     )
 
 
-def test_it_sees_as_many_tokens_at_the_rates_of_the_last_stage(work):
-    work.settings["cubic"] = replace(work.settings["cubic"], learning_rate=1e-3, muon_rate=5e-3)
+def test_it_sees_as_many_tokens_more_gently_first(work):
     linear, cubic = settings_of(work)
-    gentler = {"learning_rate": 1e-3, "muon_rate": 5e-3}
+    gentler = {"learning_rate": 1.5e-3, "muon_rate": 1e-2}
     assert linear == replace(work.settings["linear"], steps=9, **gentler)
     assert cubic == work.settings["cubic"]
 

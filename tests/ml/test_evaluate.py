@@ -71,7 +71,7 @@ def test_rows_name_their_stages_and_what_they_took(spec, options):
 
 
 def test_without_smollm2_it_is_said_how_to_get_it(spec, options, monkeypatch, capsys):
-    monkeypatch.setattr("ml.evaluate.find_spec", lambda _: None)
+    monkeypatch.setattr("ml.evaluate.util.find_spec", lambda _: None)
     options.model = "all"
     evaluate_smollm2(options, spec, Report())
     assert "`make eval MODEL=smollm2` gets it" in capsys.readouterr().out

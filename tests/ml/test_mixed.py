@@ -53,7 +53,7 @@ def test_the_command_leaves_plot_and_result(
     save_tensors(stage, student.state_dict(), {})
     loaded = load_layerwise(stage, teacher, tiny_spec.linearised())
     assert torch.equal(loaded(texts[:, :-1]), student(texts[:, :-1]))
-    monkeypatch.setattr(mixed, "load_preset", lambda _: tiny_spec)
+    monkeypatch.setattr(mixed, "find_spec", lambda _: tiny_spec)
     monkeypatch.setattr(mixed, "load_teacher", lambda _: teacher)
     monkeypatch.setattr(mixed.heldout, "load_joined", lambda: texts.flatten())
     out = tmp_path / "out"

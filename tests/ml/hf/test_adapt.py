@@ -200,14 +200,14 @@ def test_a_run_can_begin_with_a_stage_of_another(finished, inputs, tmp_path, no_
     ("options", "error", "message"),
     [
         (["--no-mixing"], ArtefactError, "init.safetensors: of another teacher or hardware"),
-        (["--preset=leroux2025"], ArtefactError, "init.safetensors: of another teacher"),
+        (["--spec=leroux2025"], ArtefactError, "init.safetensors: of another teacher"),
         (["--stages=init,linear"], ArtefactError, "began with refit .*, not with init"),
         (["--tokens=10"], SettingError, "tokens is 10 for layerwise, must be at least one step"),
         (["--tokens=cubic=10"], SettingError, "tokens is 10 for cubic"),
         (["--positive-share=2"], SettingError, r"positive_share is 2.0, must be in \(0, 1\)"),
         (["--base=none"], ArtefactError, "none: no such folder"),
         (["--start=linear"], SettingError, "start is 'linear', must be STAGE=FILE"),
-        (["--preset=none.json"], Exception, "none.json"),
+        (["--spec=none.json"], Exception, "none.json"),
     ],
 )
 def test_what_does_not_fit_is_refused(finished, inputs, options, error, message):
