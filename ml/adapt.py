@@ -3,7 +3,8 @@
 init       the linear hardware model, mapped by statistics
 layerwise  its attention learns the teacher's, layer by layer
 linear     it learns a teacher's next-token distribution: this one's, or a better one's (`--words`)
-matched    the cubic cell, its scalers moved to the linear model's statistics
+published  the cubic cell, its scalers moved to the linear model's statistics
+matched    its output projections fitted to the linear model's attention
 cubic      it learns that distribution again
 
 Everything of the model learns in the last trained stages, as in the paper. Each finished stage is a
@@ -30,7 +31,7 @@ from ml.checkpoint import load_weights, save_tensors
 from ml.hardware_attention import fold, on_hardware
 from ml.initialise import initialise
 from ml.losses import distillation_loss, layer_wise_loss
-from ml.matching import match, measure
+from ml.matching import match, measure, refit
 from ml.model import LanguageModel
 from ml.perplexity import mean_loss, texts_of
 from ml.shipped import ADAPTED, PACKAGES, TEACHER, load_teacher, load_trained_on
@@ -42,6 +43,7 @@ from ml.training import Run, Settings, fit, sample_batch, write_log
 VALIDATION_TEXTS = 64
 CALIBRATION_TEXTS = 8
 MATCHING_TEXTS = 16
+REFIT_TEXTS = 64
 
 
 class Plan(NamedTuple):
@@ -164,14 +166,23 @@ def stage_init(work: Adaptation) -> LanguageModel:
     return model
 
 
-def stage_matched(work: Adaptation, published: bool) -> LanguageModel:
+def stage_published(work: Adaptation) -> LanguageModel:
     """The cubic model, its scalers matched to the statistics of the linear one."""
     ids = work.calibration(MATCHING_TEXTS)
-    target = measure(load_stage(work, "linear", work.spec.linearised()), ids, published)
+    target = measure(load_stage(work, "linear", work.spec.linearised()), ids)
     model = load_stage(work, "linear", work.spec)
-    errors = match(model, target, ids, published)
-    name = "as published" if published else "matched"
-    print(f"{name:15} {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}")
+    errors = match(model, target, ids)
+    print(
+        f"{'published':15} {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}"
+    )
+    return model
+
+
+def stage_matched(work: Adaptation) -> LanguageModel:
+    """The same, its output projections fitted to the attention of the linear one."""
+    model = load_stage(work, "published", work.spec)
+    linear = load_stage(work, "linear", work.spec.linearised())
+    refit(model, linear, work.calibration(REFIT_TEXTS))
     return model
 
 
@@ -183,8 +194,8 @@ def adapt(work: Adaptation) -> LanguageModel:
         ("init", None, lambda: stage_init(work), None),
         ("layerwise", "init", lambda: load_stage(work, "init", linear), layer_wise),
         ("linear", "layerwise", lambda: load_stage(work, "layerwise", linear), by_words),
-        ("published", "linear", lambda: stage_matched(work, published=True), None),
-        ("matched", "linear", lambda: stage_matched(work, published=False), None),
+        ("published", "linear", lambda: stage_published(work), None),
+        ("matched", "published", lambda: stage_matched(work), None),
         ("cubic", "matched", lambda: load_stage(work, "matched", cubic), by_words),
     ]
     for name, start, make, teaching in plan:

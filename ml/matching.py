@@ -1,24 +1,22 @@
 """The adaptation algorithm: from the linear to the cubic cell without a gradient.
 
-The scalers of the cubic model are moved until mean and standard deviation of each signal match
-what the linear model showed on the same batch (Leroux et al. 2025, Methods). As published there is
-one pair a, b per head for q, k, v and the output, from a = 1, b = 0 on top of what the linear model
-learnt, and the statistics are those of the scaled signals. The variant used here has a pair per
-channel, which folds just as well, and compares keys and values as charge of their cells, the
-quantity that differs between the two models.
+`match` is the published one (Leroux et al. 2025, Methods): one scale a and offset b per head for q,
+k, v and the output, from a = 1, b = 0 on top of what the linear model learnt, are moved until mean
+and standard deviation of each scaled signal are those that the linear model showed on the same
+texts. `refit` goes further: each output projection is then fitted to the linear model's attention.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from analog_models.physics import cell_terms
-from analog_models.spec import HardwareSpec
-from ml.hardware_attention import SIGNALS, Codes, GainCellAttention, attention_layers
-from ml.model import LanguageModel, blocks
+from ml.hardware_attention import SIGNALS, attention_layers
+from ml.model import LanguageModel, blocks, join_heads
+from ml.regression import ridge_regression
 
+RIDGE = 0.1  # of the mean square of a count, towards the projection as it is
 FIRST_STEP, LAST_STEP, FALLING_STEPS = 1.0, 0.1, 50
 MAX_STEPS = 100
 TOLERANCE = 1e-4
@@ -67,31 +65,22 @@ def follow(
     return errors
 
 
-def cell_charge(spec: HardwareSpec, signal: Tensor) -> Tensor:
-    """Charge of the cells that `signal`, in units of full scale, is written to.
-
-    In units of what the linear cell gives at full scale: what differs between two cells.
-    """
-    full = spec.levels.kv_max
-    constant, terms = cell_terms(spec, (full * signal).clamp(0, full))
-    return (constant + torch.stack(terms).sum(0)) / (spec.cell.linear_gain * spec.cell.v_supply_v)
-
-
 @torch.no_grad()
-def measure(model: LanguageModel, ids: Tensor, published: bool = False) -> Statistics:
-    """Statistics of a scaled hardware model over texts `ids` [B, T], for each layer [4, H, D].
+def measure(model: LanguageModel, ids: Tensor) -> Statistics:
+    """Statistics of a scaled hardware model over texts `ids` [B, T], for each layer [4, H, 1].
 
-    q and the output are measured after their scaler, k and v as the charge of their cells; if
-    `published`, all after their scaler, [4, H, 1].
+    Every signal is measured behind its scaler.
     """
-    dims = (0, 2, 3) if published else (0, 2)
+    dims = (0, 2, 3)
     means, stds = [], []
     x = model.hidden(ids)
     for block, layer in zip(blocks(model), attention_layers(model), strict=True):
-        normed = block.norm_attention(x)
+        assert layer.scalers is not None
+        normed, full = block.norm_attention(x), layer.spec.levels.full_scale
         codes = layer.codes(normed)
-        signals = list(_layer_signals(layer, normed, codes, charges=not published))
-        shape = (len(SIGNALS), layer.heads, -1)
+        signals = [signal / full[name] for name, signal in layer.signals(normed).items()]
+        signals.append(layer.scalers.apply_to("out", codes.out / full["out"]))
+        shape = (len(SIGNALS), layer.heads, 1)
         means.append(torch.stack([signal.mean(dims) for signal in signals]).view(shape))
         stds.append(torch.stack([signal.std(dims) for signal in signals]).view(shape))
         x = x + layer.output(codes.out)
@@ -99,33 +88,43 @@ def measure(model: LanguageModel, ids: Tensor, published: bool = False) -> Stati
     return Statistics(means, stds)
 
 
-def _layer_signals(
-    layer: GainCellAttention, x: Tensor, codes: Codes, charges: bool
-) -> Iterator[Tensor]:
-    """q, k, v and output of one layer with input x and `codes`, [B, H, T, D] in full scales."""
-    assert layer.scalers is not None
-    full = layer.spec.levels.full_scale
-    for name, signal in layer.signals(x).items():
-        scaled = signal / full[name]
-        yield cell_charge(layer.spec, scaled) if charges and name != "q" else scaled
-    yield layer.scalers.apply_to("out", codes.out / full["out"])
-
-
 @torch.no_grad()
-def match(
-    model: LanguageModel, target: Statistics, ids: Tensor, published: bool = False
-) -> list[float]:
+def match(model: LanguageModel, target: Statistics, ids: Tensor) -> list[float]:
     """Move the scalers of `model` to `target`; the largest error after each step.
 
-    `ids` [B, T]: the texts on which `target` was measured, `published` or not as this is.
+    `ids` [B, T]: the texts on which `target` was measured.
     """
     scalers = [s for layer in attention_layers(model) if (s := layer.scalers) is not None]
-    # Of the offsets, what a scales: as published, a and b come after the learnt scalers.
-    scaled = [own.offset * float(published) for own in scalers]
+    # a and b come after the learnt scalers, so a scales their offsets, too, and b none.
+    scaled = [own.offset.clone() for own in scalers]
 
     def move(i: int, factor: Tensor, shift: Tensor) -> None:
         scalers[i].scale.mul_(factor)
         scalers[i].offset.add_(scaled[i] * (factor - 1) + shift)
         scaled[i].mul_(factor)
 
-    return follow(lambda: measure(model, ids, published), move, target, channelwise=not published)
+    return follow(lambda: measure(model, ids), move, target, channelwise=False)
+
+
+@torch.no_grad()
+def refit(model: LanguageModel, reference: LanguageModel, ids: Tensor) -> None:
+    """Fit the output projections of `model` to what the attention of `reference` gives.
+
+    Layer by layer on texts `ids` [B, T], all layers on the stream of `reference`.
+    """
+    x = reference.hidden(ids)
+    for block, layer in zip(blocks(reference), attention_layers(model), strict=True):
+        assert layer.scalers is not None
+        normed = block.norm_attention(x)
+        target = block.attention(normed)
+        codes = layer.codes(normed).out
+        left = (target - layer.output(codes)).flatten(0, 1)
+        counts = join_heads(codes).flatten(0, 1)
+        weight, bias = ridge_regression(counts.double(), left.double(), RIDGE)
+        # The scalers stand between counts and projection.
+        full, scaler = layer.spec.levels.full_scale["out"], layer.scalers
+        change = (full * weight / scaler.scale[3].flatten()[:, None]).T.float()
+        layer.proj.weight.add_(change)
+        layer.proj.bias.add_(bias.float() - change @ scaler.offset[3].flatten())
+        x = x + target
+        x = x + block.feed_forward(block.norm_feed_forward(x))

@@ -21,6 +21,7 @@ from ml.hf.heads import GainCellHeads
 from ml.hf.network import Network, hooked, state_of
 from ml.hf.objectives import LayerWise
 from ml.initialise import balance, shift_for
+from ml.regression import ridge_regression
 
 THRESHOLD_TEXTS = 2
 BISECTIONS = 14
@@ -125,19 +126,6 @@ def fit_outputs(
 def output_projection(attention: nn.Module) -> nn.Module:
     """The linear layer behind the heads of an attention module."""
     return next(m for name, m in attention.named_children() if name in OUTPUT_PROJECTIONS)
-
-
-def ridge_regression(x: Tensor, wanted: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
-    """Weight [n, m] and bias [m] of least squares from x [N, n] to wanted [N, m].
-
-    `ridge`: weight of the squared weights, in units of the mean square of x; the bias is free.
-    """
-    mean_x, mean_wanted = x.mean(0), wanted.mean(0)
-    centred = x - mean_x
-    moments = centred.T @ centred
-    moments.diagonal().add_(ridge * float(x.square().sum(0).mean()))
-    weight = torch.linalg.solve(moments, centred.T @ (wanted - mean_wanted))
-    return weight, mean_wanted - mean_x @ weight
 
 
 def _map_heads(heads: GainCellHeads, q: Tensor, k: Tensor, v: Tensor, mapping: Mapping) -> None:

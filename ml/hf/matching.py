@@ -16,11 +16,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from analog_models.physics import cell_terms
+from analog_models.spec import HardwareSpec
 from ml.hardware_attention import SIGNALS
 from ml.hf.heads import GainCellHeads
 from ml.hf.initialise import attention_outputs, fit_outputs, heads_in
 from ml.hf.network import Network, hooked
-from ml.matching import Statistics, cell_charge, follow
+from ml.matching import Statistics, follow
 
 Matching = Literal["published", "charge", "regression"]
 MATCHINGS: tuple[str, ...] = get_args(Matching)
@@ -55,6 +57,16 @@ class _Scaler:
         self.scale.copy_(self.own_scale * a)
         own = 0.0 if self.own_offset is None else self.a * self.own_offset
         self.offset.copy_(own + self.b)
+
+
+def cell_charge(spec: HardwareSpec, signal: Tensor) -> Tensor:
+    """Charge of the cells that `signal`, in units of full scale, is written to.
+
+    In units of what the linear cell gives at full scale: what differs between two cells.
+    """
+    full = spec.levels.kv_max
+    constant, terms = cell_terms(spec, (full * signal).clamp(0, full))
+    return (constant + torch.stack(terms).sum(0)) / (spec.cell.linear_gain * spec.cell.v_supply_v)
 
 
 @torch.no_grad()

@@ -12,12 +12,12 @@ from ml.hf.initialise import (
     heads_in,
     initialise,
     output_projection,
-    ridge_regression,
     threshold_shift,
 )
 from ml.hf.network import hooked
 from ml.hf.objectives import layer_errors
 from ml.hf.student import new_student
+from ml.regression import ridge_regression
 from tests.ml.hf.conftest import EXACT
 from tests.ml.hf.tiny import tiny_spec
 
