@@ -52,13 +52,15 @@ grows {teacher_ablation:.2f} times and the adapted model's {adapted_ablation:.2f
 ```
 python -m ml.corpus && python -m ml.tokenizer && python -m ml.heldout
 {train}
-python -m ml.adapt {options}
 python -m ml.control {options}
+python -m ml.adapt {options}{words}
 python -m ml.evaluate --card
 ```
 Run with {versions}. Interrupted commands continue where they stopped.
-The teacher's first run was shortened while it ran, so its learning rate began to fall later than
-with the command above, which gives a model like it, not the same bits.
+These commands give models like the shipped ones, not the same bits: the teacher's first run was
+shortened while it ran, and stage linear and the control were lengthened while they ran. The student
+learned the teacher's own words before that, and then, to the end, those of the control as it was
+(docs/adaptation.md has the steps).
 
 ## Limits
 - It knows English of the 17th to the early 19th century and nothing else, and invents freely.
@@ -109,5 +111,6 @@ def model_card(record: dict[str, Any]) -> str:
         adapted_ablation=rows["cubic, attention zero"] / rows["cubic, adapted"],
         train="\n".join(_training(teacher)),
         options=f"{steps} --threads {adapted['threads']}",
+        words=" --words build/adapt/control-linear.safetensors" if adapted["words_sha256"] else "",
         versions=", ".join(f"{name} {v}" for name, v in record["packages"].items()),
     )
