@@ -67,8 +67,8 @@ learned the teacher's own words before that, and then, to the end, those of the 
 - Small on purpose: it exists to carry real attention through the hardware, not to be useful text.
 - The attention to the whole context is kept in one window; longer texts start anew.
 - The adapted model learns from the text as well as from a teacher: the ratio to the teacher is what
-  the pair shows, the ratio to the teacher trained as long is nearer to what the hardware costs. That
-  teacher learned from the text alone, and no softmax model was taught as the student was.
+  the pair shows, the ratio to the teacher trained as long is nearer to what the hardware costs.
+  That teacher learned from the text alone, and no softmax model was taught as the student was.
 - Noise, mismatch and stuck cells are not part of this evaluation.
 - Perplexities depend on the tokenizer: compare them with each other only.
 """
