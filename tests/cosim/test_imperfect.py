@@ -73,7 +73,7 @@ def test_sim_shows_what_imperfections_do(build):
     assert run["imperfections"]["write_noise_v"] == 0.002
     wrap = run["runs"][1]
     assert wrap["device"] == 2 and wrap["drift"]["changed"] > 0.01
-    assert "2: wrap: head 1.2 x 6 tokens" in done.stdout
+    assert f"2: {wrap['name']}" in done.stdout and "x 6 tokens" in wrap["name"]
     assert "what the model predicts" not in done.stdout
     done = command("sim", *options, "--imperfections", "absent")
     assert done.returncode == 2
