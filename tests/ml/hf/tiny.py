@@ -58,5 +58,5 @@ def write_tiny(folder: Path) -> list[str]:
     lines = [f"the {word} ran, and the {word} sat." for word in ("cat", "dog", "fox") * 120]
     (folder / "text.txt").write_text("\n".join(lines))
     (folder / "hardware.json").write_text(json.dumps(tiny_spec().to_tree()))
-    named = {"base": "base", "text": "text.txt", "preset": "hardware.json", "cache": "cache"}
+    named = {"base": "base", "text": "text.txt", "spec": "hardware.json", "cache": "cache"}
     return [f"--{option}={folder / name}" for option, name in named.items()]
