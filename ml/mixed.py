@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from analog_models.arguments import natural
-from analog_models.errors import run_command
+from analog_models.errors import ArtefactError, run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
@@ -89,6 +89,8 @@ def plot(found: list[Mix], path: Path) -> Path:
 
 def load_layerwise(path: Path, teacher: LanguageModel, spec: HardwareSpec) -> LanguageModel:
     """Stage `layerwise` on the cell of `spec`, single precision. Raises ArtefactError."""
+    if not path.exists():
+        raise ArtefactError(f"{path}: no such file; `make adapt` leaves it in build/adapt")
     model = LanguageModel(teacher.config, on_hardware(spec, SurrogateOps(), scaled=True))
     load_weights(model, load_tensors(path)[0], path)
     return model.requires_grad_(False)

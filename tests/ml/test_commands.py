@@ -27,6 +27,7 @@ def test_help_names_the_command(name, capsys):
         ("golden", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
         ("golden", ["--spec", "none"], "none: no such file, and no preset: leroux2025"),
         ("evaluate", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
+        ("mixed", ["--stage", "none.safetensors"], "no such file; `make adapt` leaves it"),
         ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),
         ("evaluate", ["--card", "--model", "smollm2"], "card is of the shipped model"),
         ("sensitivity", ["--only", "none"], "only is 'none', must be of 'window', "),
