@@ -172,9 +172,8 @@ def stage_published(work: Adaptation) -> LanguageModel:
     target = measure(load_stage(work, "linear", work.spec.linearised()), ids)
     model = load_stage(work, "linear", work.spec)
     errors = match(model, target, ids)
-    print(
-        f"{'published':15} {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}"
-    )
+    moved = f"largest error {errors[0]:.4f} -> {errors[-1]:.4f}"
+    print(f"{'published':15} {len(errors)} steps, {moved}")
     return model
 
 

@@ -27,9 +27,13 @@ RATE_FACTOR = 0.5
 def settings_of(work: Adaptation) -> tuple[Settings, Settings]:
     """Of the two stages."""
     layerwise, linear, cubic = (work.settings[name] for name in ("layerwise", "linear", "cubic"))
-    muon, rate = linear.muon_rate, RATE_FACTOR * linear.learning_rate
-    gentle = replace(linear, learning_rate=rate, muon_rate=muon and RATE_FACTOR * muon)
-    return replace(gentle, steps=layerwise.steps + linear.steps), cubic
+    as_long = replace(
+        linear,
+        steps=layerwise.steps + linear.steps,
+        learning_rate=RATE_FACTOR * linear.learning_rate,
+        muon_rate=linear.muon_rate and RATE_FACTOR * linear.muon_rate,
+    )
+    return as_long, cubic
 
 
 def text_loss(model: LanguageModel, ids: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout
 from ml.adapt import TRAINED_STAGES
-from ml.checkpoint import load_tensors, load_weights
+from ml.checkpoint import load_tensors
 from ml.control import STAGES as CONTROL_STAGES
 from ml.errors import SettingError
 from ml.evaluation import FOLDER, NOTHING, SHIPPED, SMOLLM2, Report, cost_of
@@ -34,6 +34,7 @@ from ml.shipped import (
     PACKAGES,
     TEACHER,
     load_adapted,
+    load_scaled,
     load_teacher,
     load_trained_on,
 )
@@ -58,14 +59,6 @@ def naive_swap(teacher: LanguageModel, spec: HardwareSpec) -> LanguageModel:
     return model.double()
 
 
-def stage(path: Path, teacher: LanguageModel, spec: HardwareSpec) -> LanguageModel:
-    """A finished stage of ml.adapt on the cell of `spec`. Raises ArtefactError."""
-    model = LanguageModel(teacher.config, on_hardware(spec, scaled=True))
-    tensors, _ = load_tensors(path)
-    load_weights(model, tensors, path)
-    return model.double()
-
-
 class Stage(NamedTuple):
     """One row. label: in the table and the model card; name: in result.json; `trained`: the
     stages of ml.adapt that were trained up to here, None for a model that never was adapted.
@@ -83,7 +76,7 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
     soft = load_teacher(teacher).double()
 
     def from_file(name: str, cell: HardwareSpec) -> Callable[[], LanguageModel]:
-        return lambda: stage(folder / f"{name}.safetensors", soft, cell)
+        return lambda: load_scaled(folder / f"{name}.safetensors", soft, cell).double()
 
     def ablated(make: Callable[[], LanguageModel]) -> Callable[[], LanguageModel]:
         return lambda: without_attention(make())

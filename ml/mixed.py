@@ -7,6 +7,7 @@ teacher, nothing else has changed, so every choice of layers is a model. Every c
 """
 
 import argparse
+from copy import deepcopy
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,11 +23,10 @@ from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout
-from ml.checkpoint import load_tensors, load_weights
-from ml.hardware_attention import on_hardware
 from ml.model import LanguageModel, blocks
 from ml.perplexity import perplexity, texts_of
-from ml.shipped import PACKAGES, TEACHER, load_teacher
+from ml.sensitivity_plots import POINTS
+from ml.shipped import PACKAGES, TEACHER, load_scaled, load_teacher
 from ml.surrogate import SurrogateOps
 
 STAGE = Path("build/adapt/layerwise.safetensors")
@@ -44,8 +44,7 @@ class Mix(NamedTuple):
 
 def mixed(teacher: LanguageModel, student: LanguageModel, layers: tuple[int, ...]) -> LanguageModel:
     """`teacher` with the attention of `layers` from `student`; both stay as they are."""
-    model = LanguageModel(teacher.config)
-    model.load_state_dict(teacher.state_dict())
+    model = deepcopy(teacher)
     for i in layers:
         blocks(model)[i].attention = blocks(student)[i].attention
     return model
@@ -71,7 +70,7 @@ def plot(found: list[Mix], path: Path) -> Path:
     counts = sorted({len(mix.layers) for mix in found})
     groups = [[mix for mix in found if len(mix.layers) == n] for n in counts]
     best, worst = ([pick(g, key=lambda mix: mix.perplexity) for g in groups] for pick in (min, max))
-    axes.plot(counts, [m.ratio_to_teacher for m in best], lw=1, color="#1b6ca8")
+    axes.plot(counts, [m.ratio_to_teacher for m in best], lw=1, color=POINTS)
     axes.plot([len(m.layers) for m in found], [m.ratio_to_teacher for m in found], "o", ms=4)
     for mix in {*best, *worst}:
         if 0 < len(mix.layers) < counts[-1]:
@@ -91,9 +90,7 @@ def load_layerwise(path: Path, teacher: LanguageModel, spec: HardwareSpec) -> La
     """Stage `layerwise` on the cell of `spec`, single precision. Raises ArtefactError."""
     if not path.exists():
         raise ArtefactError(f"{path}: no such file; `make adapt` leaves it in build/adapt")
-    model = LanguageModel(teacher.config, on_hardware(spec, SurrogateOps(), scaled=True))
-    load_weights(model, load_tensors(path)[0], path)
-    return model.requires_grad_(False)
+    return load_scaled(path, teacher, spec, SurrogateOps())
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -27,7 +27,20 @@ def load_teacher(path: Path = TEACHER, config: ModelConfig | None = None) -> Lan
 
 def load_trained_on(path: Path, teacher: LanguageModel) -> LanguageModel:
     """The teacher as a stage of ml.control left it, single precision. Raises ArtefactError."""
-    model = LanguageModel(teacher.config)
+    return _from_stage(LanguageModel(teacher.config), path)
+
+
+def load_scaled(
+    path: Path, teacher: LanguageModel, spec: HardwareSpec, ops: Ops = EXACT
+) -> LanguageModel:
+    """The student as a stage of ml.adapt left it, scalers not folded, on the cell of `spec`.
+
+    Single precision. Raises ArtefactError.
+    """
+    return _from_stage(LanguageModel(teacher.config, on_hardware(spec, ops, scaled=True)), path)
+
+
+def _from_stage(model: LanguageModel, path: Path) -> LanguageModel:
     load_weights(model, load_tensors(path)[0], path)
     return model.requires_grad_(False)
 
