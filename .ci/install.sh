@@ -74,7 +74,7 @@ pip_install() {
     if [ -e $unfinished ] || ! $venv_python -m pip --version >/dev/null 2>&1; then make_venv; fi
     touch $unfinished # an interrupted pip leaves half a package behind: the next call starts again
     $venv_python -m pip install -qq --no-compile --disable-pip-version-check ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
-        --editable ".$1" || die "pip could not install gaincell$1"
+        --constraint requirements.lock --editable ".$1" || die "pip could not install gaincell$1"
     rm $unfinished
     touch .venv/.stamp-core
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = ("Makefile", "pyproject.toml", ".ci")
+FILES = ("Makefile", "pyproject.toml", "requirements.lock", ".ci")
 
 
 @pytest.fixture
