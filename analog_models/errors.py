@@ -35,7 +35,10 @@ def run_command(main: Callable[[], int]) -> None:
     Exits with what `main` returns, 2 on a `GaincellError` or where the system refuses a file or a
     program, 130 on Ctrl-C.
     """
+    from analog_models.checkout import check_environment  # which needs the errors above
+
     try:
+        check_environment()
         code = main()
     except GaincellError as error:
         print(f"error: {error}", file=sys.stderr)
