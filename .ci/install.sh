@@ -154,7 +154,8 @@ missing_packages() {
 }
 
 # Put a program of .tools on the path of .venv, where it finds its libraries. Further arguments are options for it,
-# in which $ivl is the folder of Icarus's parts (a relative path survives spaces in the absolute one).
+# in which $ivl is the folder of Icarus's parts (a relative path survives spaces in the absolute one) and $modules
+# the same as the compiled simulation is to know it, which runs in another folder.
 wrap() {
     program=$1
     shift
@@ -163,7 +164,7 @@ wrap() {
 #!/bin/sh
 tools=$(dirname "$(dirname "$(readlink -f "$0")")")
 for lib in "$tools"/usr/lib/*/ivl; do
-    if [ -e "$lib" ]; then ivl=$(realpath --relative-to=. "$lib"); fi
+    if [ -e "$lib" ]; then modules=$lib ivl=$(realpath --relative-to=. "$lib"); fi
 done
 for lib in "$tools"/lib/*-linux-* "$tools"/usr/lib/*-linux-*; do
     LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
@@ -183,7 +184,7 @@ install_icarus() {
     packages=$(missing_packages)
     if [ -n "$packages" ] && ! install_as_root $packages; then
         unpack $packages
-        if [ -e .tools/usr/bin/iverilog ]; then wrap iverilog '-B"$ivl"'; wrap vvp '-M"$ivl"'; fi
+        if [ -e .tools/usr/bin/iverilog ]; then wrap iverilog '-B"$ivl" -BM"$modules"'; wrap vvp '-M"$ivl"'; fi
         for lib in .tools/usr/lib/*/libpython*.so.1.0; do
             if [ -e "$lib" ]; then ln -sf "../../$lib" $venv/lib/; fi
         done
