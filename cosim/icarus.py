@@ -30,6 +30,9 @@ class Icarus(Simulator):
         words = subprocess.run(["iverilog", "-V"], capture_output=True, text=True).stdout.split()
         return words[3] if len(words) > 3 else "unknown"
 
+    def place(self) -> Path:
+        return Path(shutil.which("vvp") or "").resolve()
+
     def compile(
         self, sources: Sequence[Path], parameters: Mapping[str, int], folder: Path, waves: bool
     ) -> None:

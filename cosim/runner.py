@@ -124,6 +124,7 @@ def compiled(
         *(source.read_text() for source in bench),
         Path(sys.modules[type(chosen).__module__].__file__ or "").read_text(),
         chosen.version(),
+        str(chosen.place()),
         parameters,
         waves,
     )

@@ -40,6 +40,11 @@ class Simulator(ABC):
         ...
 
     @abstractmethod
+    def place(self) -> Path:
+        """Where its parts lie: a compiled simulation holds this path, and runs with no other."""
+        ...
+
+    @abstractmethod
     def compile(
         self, sources: Sequence[Path], parameters: Mapping[str, int], folder: Path, waves: bool
     ) -> None:

