@@ -155,11 +155,10 @@ make_venv() {
     printf '%s\n' "$root" "$(version_of $venv_python)" >$made_for
 }
 
-# pip, with the versions of requirements.lock for what it installs and for what builds that.
+# pip, with the versions of requirements.lock for what it installs and for what builds that. (It would split a path
+# at its spaces, so that must not be an absolute one.)
 pip() {
-    if [ -z "$NEWEST" ]; then
-        export PIP_CONSTRAINT=$root/requirements.lock PIP_BUILD_CONSTRAINT=$root/requirements.lock
-    fi
+    if [ -z "$NEWEST" ]; then export PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock; fi
     $venv_python -m pip --disable-pip-version-check -qq "$@"
 }
 

@@ -1,6 +1,7 @@
 """Jobs one after the other in a simulator that stays are one job, whatever comes between them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,3 +78,12 @@ def test_a_simulator_that_does_not_start_is_named(tmp_path):
 def test_a_session_without_a_job_ends():
     with Session(build(small_spec())):
         pass
+
+
+def test_a_compiled_simulation_belongs_to_where_its_simulator_lies(monkeypatch):
+    """It holds that path: a moved checkout compiles anew."""
+    spec, icarus = small_spec(), SIMULATORS["icarus"]
+    here = build(spec)
+    assert build(spec).folder == here.folder
+    monkeypatch.setattr(type(icarus), "place", lambda self: Path("/elsewhere/vvp"))
+    assert build(spec).folder != here.folder
