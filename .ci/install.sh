@@ -176,7 +176,8 @@ pip_install() {
 # Name what is newer than requirements.lock: where to look first when the newest packages break something.
 say_newer() {
     sed 's/ *;.*//' requirements.lock >$venv/.locked
-    newer=$($venv_python -m pip --disable-pip-version-check freeze --exclude-editable | grep -vxiFf $venv/.locked | paste -sd ' ')
+    newer=$($venv_python -m pip --disable-pip-version-check freeze --exclude-editable | sed 's/+.*//' | tr A-Z_ a-z- |
+        grep -vxFf $venv/.locked | paste -sd ' ')
     say "other than in requirements.lock: ${newer:-nothing}"
 }
 
