@@ -75,7 +75,8 @@ help: ## list the targets
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  MODEL=...     eval: shipped or smollm2, which it installs (every model that is installed)"
-	@echo "  TEXTS=N       eval, mixed, sensitivity: how much held-out text"
+	@echo "  TEXT=FOLDER   eval: your own *.txt files, each a kind of text (the held-out text)"
+	@echo "  TEXTS=N       eval, mixed, sensitivity: how much text, of each kind"
 	@echo "  QUICK=1       sensitivity: a few values on one text"
 	@echo "  PYTHON=...    the Python, 3.11 to 3.13, that .venv is made with (python3, or the newest of these)"
 	@echo "  NEWEST=1      every target: the newest packages that pyproject.toml allows, in .venv-newest,"
@@ -160,7 +161,7 @@ mixed: $(ML) ## perplexity with every choice of layers on gain cells (after adap
 	@$(PY) -m ml.mixed $(if $(TEXTS),--texts $(TEXTS))
 
 eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(HF) $(SMOLLM2)) ## perplexity of every stage of every model that is there
-	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXTS),--texts $(TEXTS)))
+	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXT),--text "$$TEXT") $(if $(TEXTS),--texts $(TEXTS)))
 
 evaluate: eval ## the same as eval
 

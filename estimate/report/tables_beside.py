@@ -14,7 +14,7 @@ Tree = Mapping[str, Any]
 COMMAND = "make estimate"
 PLAIN = ("model", "engine", "schedule")  # names that need no word before them
 PACKAGES = ("analog_models", "cosim", "estimate", "hdl", "ml")  # of this project
-SHIPPED = "shipped small GPT"  # as `make eval` calls it
+SHIPPED, HELDOUT = "shipped small GPT", "heldout"  # as `make eval` calls them
 
 
 def comparison_tables(tree: Tree) -> Iterator[View]:
@@ -181,11 +181,14 @@ def _system(row: Tree) -> dict[str, str]:
 def perplexity_rows(sources: Mapping[str, Source]) -> list[dict[str, Any]]:
     """model, stage, perplexity, ratio_to_teacher, tokens and from: what `make eval` found here.
 
-    Models that it did not evaluate here come from the record that ships.
+    Models that it did not evaluate here come from the record that ships, and so do those that it
+    evaluated on other text than the held-out one.
     """
     rows = []
     if evaluation := sources["evaluation"].result:
         for row in evaluation["rows"]:
+            if row.get("text", HELDOUT) != HELDOUT:
+                continue
             tokens = evaluation["models"].get(row["model"], {}).get("tokens")
             rows.append({**row, "tokens": tokens, "from": "make eval, here"})
     record = sources["record"].result

@@ -1,6 +1,7 @@
-"""SmolLM2-135M on the project's held-out text: softmax, naive swap, and what was adapted."""
+"""SmolLM2-135M on held-out text or one's own: softmax, naive swap, and what was adapted."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -17,7 +18,8 @@ from ml.hf.convert import convert
 from ml.hf.delta import load_delta, weights_sha256
 from ml.hf.models import heads_of
 from ml.hf.text import ids_of
-from ml.perplexity import perplexity, texts_of
+from ml.kinds import heldout_kind, own_kinds
+from ml.perplexity import perplexity
 from ml.shipped import CHECKPOINTS
 
 CONTEXT, TEXTS = 512, 16
@@ -55,29 +57,34 @@ def stages(
         yield name, path, lambda path=path: on_fast_kernel(load_delta(path, base))
 
 
-def evaluate(spec: HardwareSpec, report: Report, count: int | None = None) -> None:
-    """Add every stage to `report`, measured on so many texts.
+def evaluate(
+    spec: HardwareSpec, report: Report, count: int | None = None, folder: Path | None = None
+) -> None:
+    """Add every stage to `report`, measured on so many texts; `folder`: of one's own *.txt files.
 
-    Raises ArtefactError for a package or a delta that is damaged, SettingError.
+    Raises ArtefactError for a package or a delta that is damaged, SettingError, CorpusError.
     """
     base, pretrained = smollm2.load()
-    texts = texts_of(heldout_ids(pretrained), CONTEXT, TEXTS if count is None else count)
-    found = {path.name: sha256(path) for path in DELTAS.values() if path.exists()}
+    limit = TEXTS if count is None else count
+    if folder is None:
+        kinds = heldout_kind(heldout_ids(pretrained), CONTEXT, limit)
+    else:
+        kinds = own_kinds(folder, lambda text: ids_of({"": text}, pretrained), CONTEXT, limit)
     about = {
-        "tokens": texts[:, 1:].numel(),
-        "context": CONTEXT,
         "attention": "fast kernel, float32: of 10^5 codes 2 differ from the exact ones",
         "base_sha256": weights_sha256(base),
-        "sha256": found,
+        "sha256": {path.name: sha256(path) for path in DELTAS.values() if path.exists()},
     }
-    report.begin(SMOLLM2, **about)
+    report.begin(SMOLLM2, **kinds.about, **about)
     for name, path, make in stages(base, spec):
         if path is not None and not path.exists():
             report.missing(name, f"no {path.name}")
             continue
         model = make()
-        value = measured(model, texts, lambda done, name=name: _progress(name, done, len(texts)))
-        report.add(SMOLLM2, name, value, NOTHING if path is None else _cost(path, name))
+        for kind, texts in kinds.tensors.items():
+            value = measured(model, texts, partial(_progress, f"{name}, {kind}", len(texts)))
+            cost = NOTHING if path is None else _cost(path, name)
+            report.add(SMOLLM2, name, value, cost, text=kind)
 
 
 def _cost(path: Path, stage: str) -> Cost:
@@ -86,5 +93,5 @@ def _cost(path: Path, stage: str) -> Cost:
     return cost_of(header.get("run", header), stage)
 
 
-def _progress(name: str, done: int, count: int) -> None:
+def _progress(name: str, count: int, done: int) -> None:
     print(f"{name}: text {done} of {count}", end="\r" if done < count else "\r\033[K", flush=True)

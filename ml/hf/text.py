@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from ml import corpus
 from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import CorpusError
+from ml.kinds import read_utf8
 
 CORPUS = "corpus"
 PARTS = ("train", "validation", "heldout")
@@ -42,11 +43,7 @@ def read(source: str, cache: Path = corpus.CACHE) -> corpus.Corpus:
         raise CorpusError(f"{source}: no text; give {CORPUS!r}, a file, or a folder of *.txt files")
     found = corpus.Corpus({}, {}, {})
     for file in files:
-        try:
-            blocks = corpus.split(file.read_text())
-        except UnicodeDecodeError as error:
-            raise CorpusError(f"{file}: not UTF-8 text") from error
-        for part, block in blocks.items():
+        for part, block in corpus.split(read_utf8(file)).items():
             getattr(found, part)[file.name] = block
     return found
 

@@ -1,5 +1,8 @@
 """The adaptation algorithm finds the target's statistics without a gradient."""
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import mse_loss
@@ -10,6 +13,7 @@ from ml.matching import MAX_STEPS, TOLERANCE, match, measure, refit
 from ml.model import LanguageModel, blocks
 from ml.surrogate import SurrogateOps
 from tests.ml.conftest import TINY
+from tests.publication.matching import Reals, Statistics, by_head, published_matching
 
 
 @pytest.fixture
@@ -96,3 +100,57 @@ def test_a_model_that_agrees_already_is_left_as_it_is(linear, ids):
     refit(linear, linear, ids[:, :-1])
     for layer, weight in zip(attention_layers(linear), before, strict=True):
         torch.testing.assert_close(layer.proj.weight, weight, rtol=1e-5, atol=1e-6)
+
+
+def scaled_statistics(model: LanguageModel, ids: torch.Tensor) -> Statistics:
+    """Of q, k, v and output behind their scalers, [layer, 4, head], in units of full scale."""
+    found = []
+
+    def note(layer, inputs, _output) -> None:
+        x, scalers = inputs[0], layer.scalers
+        raw = (x @ layer.qkv.weight.T + layer.qkv.bias).chunk(3, dim=-1)
+        signals = [part.unflatten(-1, (layer.heads, -1)).transpose(1, 2) for part in raw]
+        signals.append(layer.codes(x).out / 15)
+        found.append(
+            [
+                by_head((scale[:, None] * signal + offset[:, None]).numpy())
+                for scale, signal, offset in zip(
+                    scalers.scale, signals, scalers.offset, strict=True
+                )
+            ]
+        )
+
+    hooks = [layer.register_forward_hook(note) for layer in attention_layers(model)]
+    model(ids)
+    for hook in hooks:
+        hook.remove()
+    table = np.array(found)
+    return table[:, :, 0], table[:, :, 1]
+
+
+@torch.no_grad()
+def test_matching_is_the_published_rule(linear, cubic, ids, monkeypatch):
+    """In double precision, so that no code falls to the other side of a step."""
+    monkeypatch.setattr("ml.matching.MAX_STEPS", 60)
+    texts = ids[:6, :-1]
+    linear, cubic, restated = linear.double(), cubic.double(), copy.deepcopy(cubic).double()
+    before = [copy.deepcopy(layer.scalers) for layer in attention_layers(restated)]
+
+    def statistics(a: Reals, b: Reals) -> Statistics:
+        for layer, own, scale, offset in zip(attention_layers(restated), before, a, b, strict=True):
+            factor = torch.from_numpy(scale)[..., None]
+            layer.scalers.scale.copy_(factor * own.scale)
+            layer.scalers.offset.copy_(factor * own.offset + torch.from_numpy(offset)[..., None])
+        return scaled_statistics(restated, texts)
+
+    a, b = published_matching(statistics, scaled_statistics(linear, texts), 60)
+    match(cubic, measure(linear, texts), texts)
+    for i, (layer, own) in enumerate(zip(attention_layers(cubic), before, strict=True)):
+        assert layer.scalers is not None
+        found_a = layer.scalers.scale / own.scale
+        found_b = layer.scalers.offset - found_a * own.offset
+        for found, wanted in ((found_a, a[i]), (found_b, b[i])):
+            np.testing.assert_allclose(
+                found.numpy(), wanted[..., None] + 0 * found.numpy(), 1e-9, 1e-9
+            )
+    assert np.abs(a - 1).max() > 0.01 and np.abs(b).max() > 0.001

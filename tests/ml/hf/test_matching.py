@@ -1,5 +1,8 @@
 """From the linear to the cubic cell without a gradient."""
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +11,7 @@ from ml.hf.matching import MATCHINGS, match, measure
 from ml.hf.models import set_hardware
 from ml.hf.objectives import layer_errors
 from tests.ml.hf.tiny import tiny_spec
+from tests.publication.matching import Reals, Statistics, by_head, published_matching
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +86,64 @@ def test_a_channel_that_cannot_follow_is_left_in_reach(soft, student, texts, mon
     shift = max(float((after[n] - t).abs().max()) for n, t in before.items() if "offset_k" in n)
     assert shift < 0.51
     assert bool(torch.isfinite(torch.cat([t.half().flatten() for t in after.values()])).all())
+
+
+def scaled_statistics(student, texts) -> list[Statistics]:
+    """Mean and standard deviation of q, k, v and output of every layer, [head] each."""
+    found = []
+
+    def note(heads, inputs, output) -> None:
+        for name, x in zip("qkv", inputs, strict=True):
+            offset = heads.get_parameter(f"offset_{name}")[:, None]
+            scaled = (
+                x * heads.scaler_v[:, None]
+                if name == "v"
+                else x @ heads.get_parameter(f"mix_{name}")
+            )
+            found.append(by_head((scaled + offset).numpy()))
+        found.append(by_head(output.numpy()))
+
+    hooks = [a.heads.register_forward_hook(note) for a in student.attentions]
+    student.hidden(texts)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+@torch.no_grad()
+def test_published_matching_is_the_published_rule(soft, student, texts):
+    """Signals have unlike numbers of heads: their statistics lie one behind the other."""
+    initialise(student, soft, texts, Mapping())
+    restated = copy.deepcopy(student)
+    modules = [attention.heads for attention in restated.attentions]
+    own = [copy.deepcopy(heads) for heads in modules]
+
+    def joined(statistics: list[Statistics]) -> Statistics:
+        means, stds = zip(*statistics, strict=True)
+        return np.concatenate(means), np.concatenate(stds)
+
+    def statistics(a: Reals, b: Reals) -> Statistics:
+        at = 0
+        for heads, before in zip(modules, own, strict=True):
+            for name in ("mix_q", "mix_k", "scaler_v", "scaler_out"):
+                offset = f"offset_{name.split('_')[1]}"
+                count = len(before.get_parameter(offset))
+                scale, shift = (torch.from_numpy(x[at : at + count]).float() for x in (a, b))
+                first = before.get_parameter(name)
+                heads.get_parameter(name).copy_(scale.view(-1, *[1] * (first.dim() - 1)) * first)
+                moved = scale[:, None] * before.get_parameter(offset) + shift[:, None]
+                heads.get_parameter(offset).copy_(moved)
+                at += count
+        return joined(scaled_statistics(restated, texts))
+
+    target = joined(scaled_statistics(restated, texts))
+    to_cubic(restated)()
+    a, b = published_matching(statistics, target, 12)
+    statistics(a, b)
+    match(student, texts, "published", to_cubic(student), 1e-3)
+    for attention, heads in zip(student.attentions, modules, strict=True):
+        for (name, found), wanted in zip(
+            attention.heads.named_parameters(), heads.parameters(), strict=True
+        ):
+            torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4, msg=name)
+    assert np.abs(a - 1).max() > 0.01 and np.abs(b).max() > 0.001
