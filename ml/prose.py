@@ -55,12 +55,12 @@ class _Reader(HTMLParser):
         self._unread = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._unread += tag in UNREAD
+        self._unread = 0 if tag == "body" else self._unread + (tag in UNREAD)
         if tag in BLOCKS:
             self.end_line()
 
     def handle_endtag(self, tag: str) -> None:
-        self._unread -= tag in UNREAD
+        self._unread = max(0, self._unread - (tag in UNREAD))
         if tag in BLOCKS:
             self.end_line()
 

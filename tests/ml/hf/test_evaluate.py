@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ml import heldout, tokenizer
+from ml.errors import SettingError
 from ml.evaluation import SMOLLM2, Report
 from ml.hf import convert, evaluate, heads_of
 from ml.hf.delta import save_delta
@@ -41,10 +42,34 @@ def test_all_stages_that_are_there(tiny, hf_spec, capsys):
     evaluate.evaluate(hf_spec, report, 2)
     assert [row.stage for row in report.rows] == ["teacher", "naive", "linear"]
     assert {row.model for row in report.rows} == {SMOLLM2}
-    assert [row[4:] for row in report.rows] == [(0, 0.0), (0, 0.0), (70, 5.5)]
+    assert [row[-2:] for row in report.rows] == [(0, 0.0), (0, 0.0), (70, 5.5)]
     assert report.models[SMOLLM2]["tokens"] == 2 * 19
     assert report.models[SMOLLM2]["sha256"].keys() == {"linear.safetensors"}
     assert "cubic" in capsys.readouterr().out
+
+
+def test_each_file_of_a_folder_is_a_kind_of_text(tiny, hf_spec, tmp_path, capsys):
+    (tmp_path / "one.txt").write_text("".join(chr(2 + i % 40) for i in range(90)))
+    (tmp_path / "two.txt").write_text("".join(chr(2 + i * i % 40) for i in range(60)))
+    report = Report()
+    evaluate.evaluate(hf_spec, report, 3, tmp_path)
+    kinds = ["one", "two"]
+    assert [(r.stage, r.text) for r in report.rows] == [
+        (stage, text) for stage in ("teacher", "naive", "linear") for text in kinds
+    ]
+    about = report.models[SMOLLM2]
+    assert about["texts"]["one"]["tokens"] == about["texts"]["two"]["tokens"] == 3 * 19
+    assert about["tokens"] == 2 * 3 * 19
+    for row in report.rows:
+        base = next(r for r in report.rows if (r.stage, r.text) == ("teacher", row.text))
+        assert row.ratio_to_teacher == row.perplexity / base.perplexity
+    assert "cubic" in capsys.readouterr().out
+
+
+def test_a_file_that_is_too_short_is_named(tiny, hf_spec, tmp_path):
+    (tmp_path / "short.txt").write_text("abc")
+    with pytest.raises(SettingError, match=r"short\.txt: has 4 tokens, needs 20 or more"):
+        evaluate.evaluate(hf_spec, Report(), 1, tmp_path)
 
 
 def test_perplexity_is_that_of_transformers(llama, hf_ids):
