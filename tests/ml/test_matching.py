@@ -143,8 +143,9 @@ def test_matching_is_the_published_rule(linear, cubic, ids, monkeypatch):
             layer.scalers.offset.copy_(factor * own.offset + torch.from_numpy(offset)[..., None])
         return scaled_statistics(restated, texts)
 
-    a, b = published_matching(statistics, scaled_statistics(linear, texts), 60)
-    match(cubic, measure(linear, texts), texts)
+    a, b, errors = published_matching(statistics, scaled_statistics(linear, texts), 60)
+    found_errors = match(cubic, measure(linear, texts), texts)
+    assert found_errors == pytest.approx(errors, rel=1e-6) and len(errors) > 4
     for i, (layer, own) in enumerate(zip(attention_layers(cubic), before, strict=True)):
         assert layer.scalers is not None
         found_a = layer.scalers.scale / own.scale

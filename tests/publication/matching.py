@@ -19,20 +19,22 @@ Statistics = tuple[Reals, Reals]  # mean and standard deviation of every scaled 
 
 def published_matching(
     statistics: Callable[[Reals, Reals], Statistics], target: Statistics, most_steps: int
-) -> Statistics:
-    """The scales a and offsets b, shaped like the statistics.
+) -> tuple[Reals, Reals, list[float]]:
+    """The scales a and offsets b, shaped like the statistics, and the largest error of each step.
 
     statistics: mean and standard deviation of the scaled signals, given a and b.
     """
     a, b = np.ones_like(target[0]), np.zeros_like(target[0])
+    errors: list[float] = []
     for step in range(most_steps):
         mean, std = statistics(a, b)
-        if max(np.abs(mean - target[0]).max(), np.abs(std - target[1]).max()) < 1e-4:
+        errors.append(max(np.abs(mean - target[0]).max(), np.abs(std - target[1]).max()))
+        if errors[-1] < 1e-4:
             break
         alpha = 1.0 - 0.9 * min(step, 50) / 50
         a = a * (1 + alpha * (target[1] / std - 1))
         b = b + alpha * (target[0] - mean)
-    return a, b
+    return a, b, errors
 
 
 def by_head(signal: NDArray) -> Statistics:

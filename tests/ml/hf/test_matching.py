@@ -138,9 +138,10 @@ def test_published_matching_is_the_published_rule(soft, student, texts):
 
     target = joined(scaled_statistics(restated, texts))
     to_cubic(restated)()
-    a, b = published_matching(statistics, target, 12)
+    a, b, errors = published_matching(statistics, target, 12)
     statistics(a, b)
-    match(student, texts, "published", to_cubic(student), 1e-3)
+    found_errors = match(student, texts, "published", to_cubic(student), 1e-3)
+    assert found_errors == pytest.approx(errors, rel=0.01) and len(errors) > 4
     for attention, heads in zip(student.attentions, modules, strict=True):
         for (name, found), wanted in zip(
             attention.heads.named_parameters(), heads.parameters(), strict=True
