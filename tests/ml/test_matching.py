@@ -134,13 +134,14 @@ def test_matching_is_the_published_rule(linear, cubic, ids, monkeypatch):
     monkeypatch.setattr("ml.matching.MAX_STEPS", 60)
     texts = ids[:6, :-1]
     linear, cubic, restated = linear.double(), cubic.double(), copy.deepcopy(cubic).double()
-    before = [copy.deepcopy(layer.scalers) for layer in attention_layers(restated)]
+    layers = [(layer, layer.scalers) for layer in attention_layers(restated) if layer.scalers]
+    before = [copy.deepcopy(scalers) for _, scalers in layers]
 
     def statistics(a: Reals, b: Reals) -> Statistics:
-        for layer, own, scale, offset in zip(attention_layers(restated), before, a, b, strict=True):
+        for (_, scalers), own, scale, offset in zip(layers, before, a, b, strict=True):
             factor = torch.from_numpy(scale)[..., None]
-            layer.scalers.scale.copy_(factor * own.scale)
-            layer.scalers.offset.copy_(factor * own.offset + torch.from_numpy(offset)[..., None])
+            scalers.scale.copy_(factor * own.scale)
+            scalers.offset.copy_(factor * own.offset + torch.from_numpy(offset)[..., None])
         return scaled_statistics(restated, texts)
 
     a, b, errors = published_matching(statistics, scaled_statistics(linear, texts), 60)

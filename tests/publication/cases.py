@@ -52,4 +52,5 @@ def tensors(codes: Codes) -> list[torch.Tensor]:
 
 def kernel_counts(spec: HardwareSpec, codes: Codes) -> Reals:
     """Output codes [T, 64] by the compiled kernel in double precision, which has no grid."""
-    return fast_attention(spec, *tensors(codes))[0].numpy()
+    q, k, v = tensors(codes)
+    return fast_attention(spec, q, k, v)[0].numpy()

@@ -95,7 +95,9 @@ def signals(p: Published, q: Reals, k: Reals, v: Reals) -> Signals:
     )
     q = q / p.q_levels
     x_k, x_v = (codes * p.kv_step_v - p.v_zero_v for codes in (k, v))
-    score = sum(a * leak[i] * (q @ (x_k**i).T) for i, a in enumerate(p.cell))
+    score = np.zeros(age.shape)
+    for i, a in enumerate(p.cell):
+        score += a * leak[i] * (q @ (x_k**i).T)
     phi = np.where(visible, np.clip(score / p.s_sat, 0.0, 1.0), 0.0)
     slot = tokens if p.laps_apart else tokens % p.window
     tile = (slot - p.first_row) // p.subtile

@@ -1,7 +1,9 @@
 """The oracle has teeth: with any other convention it disagrees; and how ours differ from theirs."""
 
+import ast
 import functools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +40,13 @@ def changed_coefficients():
             rows = [list(r) for r in oracle.TRANSFER]
             rows[i][j] *= 1.01
             yield f"C{i}{j}", {"cell": oracle.cubic(tuple(map(tuple, rows)))}
+
+
+def test_the_oracle_knows_nothing_of_the_project():
+    tree = ast.parse(Path(oracle.__file__).read_text())
+    nodes = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+    names = {getattr(n, "module", None) or n.names[0].name for n in nodes}
+    assert names == {"dataclasses", "typing", "numpy", "numpy.typing"}
 
 
 @functools.cache

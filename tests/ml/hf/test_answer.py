@@ -1,5 +1,7 @@
 """Answers of a model and of what it was adapted from."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -22,24 +24,23 @@ def folders(tmp_path):
     return tmp_path
 
 
-def likeliest(model, ids: list[int], count: int) -> list[int]:
+def likeliest(model: Any, tokenizer: Any, text: str, count: int) -> str:
+    """One whole forward pass for each token."""
+    ids = tokenizer(text)["input_ids"]
     for _ in range(count):
         ids = [*ids, int(model(torch.tensor([ids])).logits[0, -1].argmax())]
-    return ids[-count:]
+    return tokenizer.decode(ids[-count:], skip_special_tokens=True).strip()
 
 
 def test_the_answer_is_the_likeliest_token_each_time():
     model, tokenizer = tiny_model(), tiny_tokenizer()
-    ids = tokenizer("the cat")["input_ids"]
-    wanted = tokenizer.decode(likeliest(model, ids, 5), skip_special_tokens=True).strip()
-    assert answer(model, tokenizer, "the cat", 5) == wanted
+    assert answer(model, tokenizer, "the cat", 5) == likeliest(model, tokenizer, "the cat", 5)
 
 
 def test_a_chat_template_is_used():
     model, tokenizer = tiny_model(), tiny_tokenizer()
     tokenizer.chat_template = "{% for m in messages %}ask {{ m['content'] }}, {% endfor %}"
-    ids = tokenizer("ask the cat, ")["input_ids"]
-    wanted = tokenizer.decode(likeliest(model, ids, 5), skip_special_tokens=True).strip()
+    wanted = likeliest(model, tokenizer, "ask the cat, ", 5)
     assert answer(model, tokenizer, "the cat", 5) == wanted
 
 
