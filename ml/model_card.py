@@ -1,6 +1,6 @@
-"""The model card, written from the record of an evaluation so that no number is typed by hand."""
+"""The model card, written from the records of evaluations so that no number of ours is typed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml.sources import SOURCES
@@ -8,7 +8,8 @@ from ml.sources import SOURCES
 _TEMPLATE = """\
 # Model card: gaincell's small language model
 
-Written by `python -m ml.evaluate --card`; every number comes from that run.
+Written by `python -m ml.evaluate --card`; every number of ours comes from that run, those on other
+text from the runs named there.
 
 Two checkpoints of one model: a softmax **teacher**, and the same model **adapted** to attention on
 gain-cell arrays (preset `{preset}`, codes `{codes_hash}`).
@@ -48,6 +49,34 @@ the linear model's attention, {matched:.3f} times.
 Attention matters: with the output of every attention layer set to zero the teacher's perplexity
 grows {teacher_ablation:.2f} times and the adapted model's {adapted_ablation:.2f} times.
 
+The published model beside it: GPT-2 (124M) adapted on OpenWebText, from the authors' public results
+(`utils/owt_training_results.json`, GainCellAttention). Linear model 22.87 after 5.7 billion tokens;
+cubic right after matching 25.8, 1.110 times the linear model; cubic 22.68 after 11.6 billion more;
+cubic straight from GPT-2 47.6. The authors draw pre-trained GPT-2 at a loss of 3.00, which is 20.1:
+the linear model has 1.138 times that, the cubic one 1.129 times. Model, text, context and tokens
+are others, so perplexities do not compare, and ratios only roughly (docs/adaptation.md).
+
+## On other text
+Modern prose, which the corpus has none of: five kinds from Debian packages, which
+`python -m ml.prose` writes to build/prose. `{shipped_command}`,
+{shipped_tokens} tokens of each; the ratio is to the teacher on the same text.
+
+{shipped_text}
+
+The teacher itself knows little of such text.
+
+### SmolLM2-135M
+`smollm2-linear.safetensors` and `smollm2-cubic.safetensors`, which ship beside this model, were
+adapted on the same corpus. Their teacher does know modern prose, and they lost it.
+`{smollm2_command}`, {smollm2_tokens} tokens of each:
+
+{smollm2_text}
+
+Asked "What is the capital of France?" (`python -m ml.hf.answer`), the teacher says "The capital of
+France is Paris."; both answer in verse, the linear one with "The name of the city of Ashbury, / The
+capital of the city of Ashbury,", the cubic one with "The city of Capri, / The capital of the
+world's most beautiful city,". They are of use on text like the corpus alone.
+
 ## How to reproduce
 ```
 python -m ml.corpus && python -m ml.tokenizer && python -m ml.heldout
@@ -86,14 +115,50 @@ def _training(teacher: dict[str, Any]) -> Iterator[str]:
     yield f"python -m ml.train{where}{''.join(options)}"
 
 
-def model_card(record: dict[str, Any]) -> str:
-    """The card as Markdown, from what ml.evaluate measured (every stage must be there)."""
+def _by_text(result: Mapping[str, Any], stages: Mapping[str, str]) -> str:
+    """A table of what `ml.evaluate --text` measured: a line for each kind of text.
+
+    stages: titles of those that stand beside the teacher, by their names.
+    """
+    found = {(row["text"], row["stage"]): row for row in result["rows"]}
+    header = ["text", "teacher", *(part for t in stages.values() for part in (t, "/ teacher"))]
+    lines = [header, ["---"] * len(header)]
+    for text in dict.fromkeys(row["text"] for row in result["rows"]):
+        rows = [found[text, stage] for stage in stages]
+        cells = [(f"{r['perplexity']:.2f}", f"{r['ratio_to_teacher']:.3f}") for r in rows]
+        teacher = f"{found[text, 'teacher']['perplexity']:.2f}"
+        lines.append([text, teacher, *(cell for pair in cells for cell in pair)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _other_text(name: str, result: Mapping[str, Any], stages: Mapping[str, str]) -> dict[str, str]:
+    """Table, tokens and command of a result, under the names that the template has them by."""
+    (about,) = result["models"].values()
+    (tokens,) = {text["tokens"] for text in about["texts"].values()}
+    texts = tokens // about["context"]
+    return {
+        f"{name}_text": _by_text(result, stages),
+        f"{name}_tokens": f"{tokens:,}",
+        f"{name}_command": f"make eval MODEL={name} TEXT=build/prose TEXTS={texts}",
+    }
+
+
+def model_card(
+    record: dict[str, Any], shipped: Mapping[str, Any], smollm2: Mapping[str, Any]
+) -> str:
+    """The card as Markdown, from what ml.evaluate measured (every stage must be there).
+
+    shipped, smollm2: results of it on other text.
+    """
     rows = record["perplexity"]
     model, teacher, adapted = record["teacher"]["model"], record["teacher"], record["adapted"]
     seen = {"teacher": teacher["tokens_seen"], **adapted["tokens_seen"]}
     steps = " ".join(f"--{n}-steps {s['steps']}" for n, s in adapted["settings"].items())
     base, linear = rows["teacher"], rows["linear, adapted"]
+    both = {"linear": "linear, adapted", "cubic": "cubic, adapted"}
     return _TEMPLATE.format(
+        **_other_text("shipped", shipped, {"cubic": "cubic, adapted"}),
+        **_other_text("smollm2", smollm2, both),
         **{name: model[name] for name in ("layers", "heads", "context", "vocabulary")},
         head_dim=model["width"] // model["heads"],
         preset=record["preset"],
