@@ -122,13 +122,14 @@ def _by_text(result: Mapping[str, Any], stages: Mapping[str, str]) -> str:
     """
     found = {(row["text"], row["stage"]): row for row in result["rows"]}
     header = ["text", "teacher", *(part for t in stages.values() for part in (t, "/ teacher"))]
-    lines = [header, ["---"] * len(header)]
+    lines = [header]
     for text in dict.fromkeys(row["text"] for row in result["rows"]):
         rows = [found[text, stage] for stage in stages]
         cells = [(f"{r['perplexity']:.2f}", f"{r['ratio_to_teacher']:.3f}") for r in rows]
         teacher = f"{found[text, 'teacher']['perplexity']:.2f}"
         lines.append([text, teacher, *(cell for pair in cells for cell in pair)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    first, *others = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([first, f"|{'---|' * len(header)}", *others])
 
 
 def _other_text(name: str, result: Mapping[str, Any], stages: Mapping[str, str]) -> dict[str, str]:

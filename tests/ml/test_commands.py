@@ -9,7 +9,7 @@ from ml.shipped import ADAPTED
 
 COMMANDS = (
     *("corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "sensitivity", "golden"),
-    *("bench", "control"),
+    *("bench", "control", "prose"),
 )
 
 
@@ -30,6 +30,7 @@ def test_help_names_the_command(name, capsys):
         ("mixed", ["--stage", "none.safetensors"], "no such file; `make adapt` leaves it"),
         ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),
         ("evaluate", ["--card", "--model", "smollm2"], "card is of the shipped model"),
+        ("evaluate", ["--text", "none"], "none: no such folder; give one with *.txt files"),
         ("sensitivity", ["--only", "none"], "only is 'none', must be of 'window', "),
         ("sensitivity", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
         ("adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),

@@ -6,6 +6,7 @@ from analog_models.errors import ArtefactError
 from analog_models.files import write_json, write_text
 from analog_models.spec import load_preset
 from estimate.report.sources import find_sources
+from estimate.report.tables_beside import perplexity_rows
 from tests.estimate.report.conftest import check
 
 
@@ -80,3 +81,18 @@ def test_the_records_are_of_one_model(spec, tmp_path):
     assert record is not None and sensitivity is not None
     file = sensitivity["adapted"]["file"]
     assert record["sha256"][file] == sensitivity["adapted"]["sha256"]
+
+
+def test_only_held_out_text_is_shown_of_an_evaluation(spec, tmp_path):
+    """Rows of older results name no text, and those on one's own text are about something else."""
+    model = {"model": "SmolLM2-135M", "ratio_to_teacher": 1.0}
+    rows = [
+        model | {"stage": "teacher", "perplexity": 30.0},
+        model | {"stage": "linear", "perplexity": 31.0, "text": "heldout"},
+        model | {"stage": "linear", "perplexity": 90.0, "text": "faq"},
+    ]
+    result = {"codes_hash": spec.codes_hash, "rows": rows, "models": {}}
+    write_json(tmp_path / "eval" / "result.json", result)
+    shown = perplexity_rows(find_sources(spec, tmp_path))
+    assert [row["perplexity"] for row in shown if row["from"] == "make eval, here"] == [30.0, 31.0]
+    assert any(row["from"] == "model card, shipped" for row in shown)
