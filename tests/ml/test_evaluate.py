@@ -68,8 +68,10 @@ def test_a_model_card_needs_every_stage(spec, options, kinds):
 
 
 def test_rows_name_their_stages_and_what_they_took(spec, options):
-    report = Report()
-    evaluate(options, spec, heldout_kind(heldout.load_joined(), 32, 1), report)
+    report = Report("p")
+    rows = evaluate(options, spec, heldout_kind(heldout.load_joined(), 32, 1), report)
+    assert {(row.text, row.preset) for row in report.rows} == {(HELDOUT, "p")}
+    assert rows["teacher"] == {HELDOUT: report.rows[0].perplexity}
     used = {row.stage: row.tokens_used for row in report.rows}
     run = load_tensors(ADAPTED)[1]["run"]
     assert used["teacher"] == used["naive"] == 0
@@ -119,14 +121,6 @@ def test_each_file_of_a_folder_is_a_kind_of_text(folder, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "512 tokens of essay, faq in texts of 256" in printed
     assert "cubic, adapted            faq" in printed
-
-
-def test_the_held_out_text_is_a_kind_too(spec, options, kinds):
-    report = Report("p")
-    rows = evaluate(options, spec, kinds, report)
-    assert {(row.text, row.preset) for row in report.rows} == {(HELDOUT, "p")}
-    teacher = rows["teacher"]
-    assert teacher == {HELDOUT: report.rows[0].perplexity}
 
 
 @pytest.mark.parametrize(
