@@ -52,8 +52,9 @@ grows {teacher_ablation:.2f} times and the adapted model's {adapted_ablation:.2f
 The published model beside it: GPT-2 (124M) adapted on OpenWebText, from the authors' public results
 (`utils/owt_training_results.json`, GainCellAttention). Linear model 22.87 after 5.7 billion tokens;
 cubic right after matching 25.8, 1.110 times the linear model; cubic 22.68 after 11.6 billion more;
-cubic straight from GPT-2 47.6. The authors draw pre-trained GPT-2 at a loss of 3.00, which is 20.1:
-the linear model has 1.138 times that, the cubic one 1.129 times. Model, text, context and tokens
+cubic straight from GPT-2 47.6. Softmax is taken to be the 22.53 of a series without a name: linear
+1.015, cubic 1.007 times that. The authors draw pre-trained GPT-2 at a loss of 3.00, which is 20.1:
+1.138 and 1.129 times that. Which is right their files do not say. Model, text, context and tokens
 are others, so perplexities do not compare, and ratios only roughly (docs/adaptation.md).
 
 ## On other text
