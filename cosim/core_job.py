@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analog_models.errors import CodeError
 from analog_models.spec import HardwareSpec
-from cosim.job import check_token_codes, load_tensors, save_tensors
+from cosim.job import check_columns, check_token_codes, load_tensors, save_tensors
 
 __all__ = ["CoreJob", "CoreOutcome", "Fault"]
+
+LARGEST = 2**32 - 1  # that a register takes
 
 
 class Fault(NamedTuple):
@@ -25,8 +28,10 @@ class Fault(NamedTuple):
 class CoreJob:
     """Tokens to feed to a core.
 
-    q, k, v: [token, head, d] codes. flush, query_only: [token]. schedule: its number;
-    window_length: both are written to the registers. pauses: random back-pressure on both streams.
+    q, k, v: [token, head, d] codes. flush, query_only: [token]. schedule, window_length: any 32
+    bits, written to the registers of that name; a schedule that there is not means the first, a
+    window length of 0 or above the window means the window. pauses: random back-pressure on both
+    streams.
     """
 
     q: np.ndarray
@@ -49,8 +54,18 @@ class CoreJob:
         return self.q.shape[1]
 
     def check(self, spec: HardwareSpec, heads: int) -> None:
-        """Raise `CodeError` for shapes or codes that the core cannot take."""
+        """Raise `CodeError` for shapes, codes or settings that the core cannot take."""
         check_token_codes(spec, self, (self.tokens, heads, spec.geometry.head_dim))
+        check_columns(self, {"flush": 1, "query_only": 1})
+        for name in ("schedule", "window_length"):
+            value = getattr(self, name)
+            if not 0 <= value <= LARGEST:
+                raise CodeError(f"{name} = {value}: a register takes 0 to {LARGEST}")
+
+    def length(self, spec: HardwareSpec) -> int:
+        """The window that a sequence has."""
+        asked, window = self.window_length, spec.geometry.window
+        return asked if 0 < asked <= window else window
 
     def beats(self) -> dict[str, np.ndarray]:
         """Codes [beat, d] and flags [beat], a beat for each head of each token in turn."""

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ __all__ = [
     "OUTCOME",
     "Job",
     "Outcome",
+    "check_columns",
     "check_token_codes",
     "load_tensors",
     "save_tensors",
@@ -134,16 +135,13 @@ class Job:
         """Raise `CodeError` for shapes or codes that the head cannot take."""
         shape = (self.tokens, spec.geometry.head_dim)
         check_token_codes(spec, self, shape)
-        limits = {
-            "flush": (0, 1),
-            "window_length": (0, _top(spec.geometry.window + 1)),
-            "query_only": (0, 1),
-            "schedule": (0, _top(max(2, len(spec.schedules)))),
+        tops = {
+            "flush": 1,
+            "window_length": _top(spec.geometry.window + 1),
+            "query_only": 1,
+            "schedule": _top(max(2, len(spec.schedules))),
         }
-        for name, (low, high) in limits.items():
-            values = getattr(self, name)
-            if values.shape != shape[:1] or values.min() < low or values.max() > high:
-                raise CodeError(f"{name}: needs one value a token, allowed {low} to {high}")
+        check_columns(self, tops)
 
     def save(self, path: Path) -> None:
         options = {k: v for k, v in asdict(self).items() if not isinstance(v, np.ndarray)}
@@ -228,6 +226,15 @@ def check_token_codes(spec: HardwareSpec, job: Any, shape: tuple[int, ...]) -> N
             sizes = ", ".join(map(str, shape[1:]))
             raise CodeError(f"{name} has shape {codes.shape}: needs [tokens, {sizes}]")
         check_codes(codes, levels, name)
+
+
+def check_columns(job: Any, tops: Mapping[str, int]) -> None:
+    """Raise `CodeError` unless each of these is one number a token, from 0 to its largest."""
+    for name, top in tops.items():
+        values = getattr(job, name)
+        if values.shape != (job.tokens,):
+            raise CodeError(f"{name} has shape {values.shape}: needs [tokens], one number a token")
+        check_codes(values, top + 1, name)
 
 
 def save_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:

@@ -39,16 +39,18 @@ class AxiLite(wiring.Signature):
 
 
 class AxiLitePort(wiring.Component):
-    """Turns bus transfers into register accesses.
+    """Turns bus transfers into register accesses, one write and one read at a time.
 
-    A write is carried out when both its address and its data are there. The response to an access
-    that `error` marks is SLVERR.
+    Every output of the bus comes from registers: none follows an input of the same cycle (AMBA AXI,
+    A3.1.1), and no channel waits for another to be valid. Address and data of a write are taken as
+    they come, in either order, and kept until its response is taken; it is carried out once both
+    are there. The response to an access that `error` marks is SLVERR.
 
     Members
     -------
     bus : In(AxiLite)
     write_address, read_address : Out
-        Number of the 32-bit word.
+        Number of the 32-bit word; the two lowest bits of a byte address mean nothing.
     write, read : Out(1)
         Carry out the access in this cycle.
     write_data, strobe : Out
@@ -78,29 +80,37 @@ class AxiLitePort(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        self._take_writes(m)
+        self._take_reads(m)
+        return m
+
+    def _take_writes(self, m: Module) -> None:
         bus = self.bus
-        room_b, room_r = Signal(), Signal()
+        has_address = Signal()
+        has_data = Signal()
         m.d.comb += [
-            room_b.eq(~bus.bvalid | bus.bready),
-            room_r.eq(~bus.rvalid | bus.rready),
-            self.write.eq(bus.awvalid & bus.wvalid & room_b),
-            bus.awready.eq(self.write),
-            bus.wready.eq(self.write),
-            self.write_address.eq(bus.awaddr[2:]),
-            self.write_data.eq(bus.wdata),
-            self.strobe.eq(bus.wstrb),
-            self.read.eq(bus.arvalid & room_r),
-            bus.arready.eq(self.read),
+            bus.awready.eq(~has_address),
+            bus.wready.eq(~has_data),
+            self.write.eq(has_address & has_data & ~bus.bvalid),
+        ]
+        with m.If(bus.awvalid & bus.awready):
+            m.d.sync += [has_address.eq(1), self.write_address.eq(bus.awaddr[2:])]
+        with m.If(bus.wvalid & bus.wready):
+            m.d.sync += [has_data.eq(1), self.write_data.eq(bus.wdata), self.strobe.eq(bus.wstrb)]
+        with m.If(self.write):
+            m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(self.write_error << 1)]
+        with m.Elif(bus.bvalid & bus.bready):
+            m.d.sync += [bus.bvalid.eq(0), has_address.eq(0), has_data.eq(0)]
+
+    def _take_reads(self, m: Module) -> None:
+        bus = self.bus
+        m.d.comb += [
+            bus.arready.eq(~bus.rvalid),
+            self.read.eq(bus.arvalid & bus.arready),
             self.read_address.eq(bus.araddr[2:]),
         ]
-        for done, ready, valid, resp, error in (
-            (self.write, bus.bready, bus.bvalid, bus.bresp, self.write_error),
-            (self.read, bus.rready, bus.rvalid, bus.rresp, self.read_error),
-        ):
-            with m.If(done):
-                m.d.sync += [valid.eq(1), resp[1].eq(error)]
-            with m.Elif(ready):
-                m.d.sync += valid.eq(0)
         with m.If(self.read):
-            m.d.sync += bus.rdata.eq(self.read_data)
-        return m
+            m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(self.read_data)]
+            m.d.sync += bus.rresp.eq(self.read_error << 1)
+        with m.Elif(bus.rready):
+            m.d.sync += bus.rvalid.eq(0)

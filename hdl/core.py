@@ -10,7 +10,7 @@ from hdl.axi_lite import AxiLite
 from hdl.control import ArrayControl, HeadControl
 from hdl.datapath import ArrayPins, HeadDatapath
 from hdl.monitor import PulseMonitor
-from hdl.registers import ADDR_BITS, RegisterBank
+from hdl.registers import ADDR_BITS, MAX_WINDOW, RegisterBank
 from hdl.streams import result_layout, token_layout
 
 __all__ = ["MAX_HEADS", "AttentionCore"]
@@ -36,13 +36,21 @@ class AttentionCore(wiring.Component):
         For the arrays of all heads.
     pins : Out(ArrayPins), one for each head
 
-    Raises `SpecError` for a number of heads out of range.
+    All outputs come from registers, so that none follows an input of the same cycle, but the rows
+    of the arrays, which carry the phi pulses on at their analog width.
+
+    Raises `SpecError` for a number of heads or a window out of range.
     """
 
     def __init__(self, spec: HardwareSpec | None = None, heads: int = 4) -> None:
         if not 1 <= heads <= MAX_HEADS:
             raise SpecError(f"heads = {heads}: allowed 1 to {MAX_HEADS}")
         self.spec = spec = spec or load_preset()
+        if spec.geometry.window > MAX_WINDOW:
+            raise SpecError(
+                f"geometry.subtile * geometry.subtiles = {spec.geometry.window}: a core allows 1 "
+                f"to {MAX_WINDOW}, which its register `heads` has bits for"
+            )
         self._heads = heads
         self._control = HeadControl(spec)
         self._result = data.StructLayout({"head": range(max(2, heads)), "out": result_layout(spec)})

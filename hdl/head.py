@@ -15,6 +15,9 @@ __all__ = ["AttentionHead"]
 class AttentionHead(wiring.Component):
     """Takes a token's codes, drives the arrays through its phases and counts what comes back.
 
+    `token.ready` follows `schedule` and `result.ready` within a cycle: a register in between would
+    cost a cycle for each token. The head is no AXI component; `AttentionCore` is.
+
     Members
     -------
     token : In(stream of `token_layout`)

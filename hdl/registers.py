@@ -9,17 +9,18 @@ from amaranth.lib.wiring import In, Out, connect
 from analog_models.spec import HardwareSpec
 from hdl.axi_lite import DATA_BITS, AxiLite, AxiLitePort
 
-__all__ = ["ADDR_BITS", "ERRORS", "REGISTERS", "Register", "RegisterBank"]
+__all__ = ["ADDR_BITS", "ERRORS", "MAX_WINDOW", "REGISTERS", "Register", "RegisterBank"]
 
 ADDR_BITS = 6
 VERSION = 1
+MAX_WINDOW = 2**16 - 1  # the lower half of the register `heads`
 
 
 class Register(NamedTuple):
     """A 32-bit register.
 
-    access: `ro` read only, `rw`, `w1c` writing a one clears that bit, `w1s` writing a one sets it,
-    `clear` any write clears it.
+    access: `ro` read only, `rw` reads back all bits as they were written, `w1c` writing a one
+    clears that bit, `w1s` writing a one sets it, `clear` writing any byte of it clears it.
     """
 
     name: str
@@ -30,8 +31,16 @@ class Register(NamedTuple):
 REGISTERS = (
     Register("identity", "ro", "0x6743 in the upper half, the version of this map in the lower"),
     Register("heads", "ro", "heads of the core in the upper half, window in the lower"),
-    Register("schedule", "rw", "number of the schedule; takes over when no token is in flight"),
-    Register("window_length", "rw", "tokens that the window holds, read when a sequence starts"),
+    Register(
+        "schedule",
+        "rw",
+        "number of the schedule (there is none: the first); takes over when no token is in flight",
+    ),
+    Register(
+        "window_length",
+        "rw",
+        "tokens that the window holds (0 or too many: all); read when a sequence starts",
+    ),
     Register("flush", "w1s", "bit 0: the next token starts a new sequence, which clears the bit"),
     Register(
         "status", "ro", "bit 0 busy, bit 1 waiting for a result to be taken, bits 8.. schedule"
@@ -57,7 +66,8 @@ class RegisterBank(wiring.Component):
     -------
     bus : In(AxiLite)
     schedule, window_length : Out
-        What was written.
+        What was written; 0 if it has more bits. What a number out of range means is the matter of
+        `PhaseSequencer` and `WindowPointer`: of both, 0 means the same.
     flush : Out(1)
         The next token starts a new sequence.
     accept, query_only : In(1)
@@ -80,7 +90,7 @@ class RegisterBank(wiring.Component):
             {
                 "bus": In(AxiLite(ADDR_BITS)),
                 "schedule": Out(schedule_bits),
-                "window_length": Out(range(window + 1), init=window),
+                "window_length": Out(range(window + 1)),
                 "flush": Out(1),
                 "accept": In(1),
                 "query_only": In(1),
@@ -102,8 +112,10 @@ class RegisterBank(wiring.Component):
         content: dict[str, Value] = {
             "identity": Const(0x6743 << 16 | VERSION, DATA_BITS),
             "heads": Const(self._head_count << 16 | self._window, DATA_BITS),
-            "schedule": self._settable(m, "schedule", self.schedule),
-            "window_length": self._settable(m, "window_length", self.window_length),
+            "schedule": self._settable(m, "schedule", self.schedule, 0),
+            "window_length": self._settable(
+                m, "window_length", self.window_length, self._window
+            ),
             "flush": self._flush(m),
             "status": self.busy | self.waiting << 1 | self.chosen << 8,
             **self._error_log(m),
@@ -119,15 +131,19 @@ class RegisterBank(wiring.Component):
         return m
 
     def _writes(self, name: str) -> Value:
-        """Whether the register is written in this cycle."""
+        """Whether a byte of the register is written in this cycle."""
         number = [register.name for register in REGISTERS].index(name)
-        return self._port.write & (self._port.write_address == number)
+        here = self._port.write_address == number
+        return self._port.write & here & self._port.strobe.any()
 
-    def _settable(self, m: Module, name: str, register: Signal) -> Value:
-        """Written byte by byte as the strobes say."""
+    def _settable(self, m: Module, name: str, setting: Signal, reset: int) -> Value:
+        """Written byte by byte as the strobes say, and kept whole: bytes may come one by one."""
+        written = Signal(DATA_BITS, name=f"{name}_written", init=reset)
         with m.If(self._writes(name)):
-            m.d.sync += register.eq(self._ones() | (register & ~self._strobed()))
-        return register
+            m.d.sync += written.eq(self._ones() | (written & ~self._strobed()))
+        beyond = written[len(setting) :].any()
+        m.d.comb += setting.eq(Mux(beyond, 0, written[: len(setting)]))
+        return written
 
     def _ones(self) -> Value:
         """The ones that are written, in bytes whose strobe is set."""
@@ -151,29 +167,29 @@ class RegisterBank(wiring.Component):
         cleared = Signal(len(ERRORS))
         with m.If(self._writes("errors")):
             m.d.comb += cleared.eq(self._ones())
-        m.d.sync += flags.eq((flags & ~cleared) | self.errors)
+        kept = flags & ~cleared
+        m.d.sync += flags.eq(kept | self.errors)
         m.d.comb += self.error.eq(flags != 0)
         for number in reversed(range(len(ERRORS))):
-            with m.If((flags == 0) & self.errors[number]):
+            with m.If((kept == 0) & self.errors[number]):
                 m.d.sync += [slot.eq(self.slots[number]), heads.eq(self.heads[number])]
         return {"errors": flags, "error_slot": slot, "error_heads": heads}
 
     def _counter(self, m: Module, name: str, step: Value) -> Value:
+        """Counts on from 0 when it is cleared: what happens in that cycle is not lost."""
         count = Signal(DATA_BITS, name=name)
         total = Signal(DATA_BITS + 1, name=f"{name}_total")
-        m.d.comb += total.eq(count + step)
-        with m.If(self._writes(name)):
-            m.d.sync += count.eq(0)
-        with m.Else():
-            m.d.sync += count.eq(Mux(total[-1], -1, total))
+        m.d.comb += total.eq(Mux(self._writes(name), 0, count) + step)
+        m.d.sync += count.eq(Mux(total[-1], -1, total[:-1]))
         return count
 
     def _read(self, m: Module, content: dict[str, Value]) -> None:
         port = self._port
         written = [n for n, register in enumerate(REGISTERS) if register.access != "ro"]
         m.d.comb += port.write_error.eq(~port.write_address.matches(*written))
-        m.d.comb += port.read_error.eq(1)
         with m.Switch(port.read_address):
             for number, register in enumerate(REGISTERS):
                 with m.Case(number):
-                    m.d.comb += [port.read_data.eq(content[register.name]), port.read_error.eq(0)]
+                    m.d.comb += port.read_data.eq(content[register.name])
+            with m.Default():
+                m.d.comb += port.read_error.eq(1)

@@ -41,7 +41,7 @@ def emit(spec: HardwareSpec, out_dir: Path) -> dict[str, Any]:
 def emit_core(spec: HardwareSpec, heads: int, out_dir: Path) -> dict[str, Any]:
     """The same for a core, `attention_core.*`; its contract holds the registers, too.
 
-    Raises `SpecError` for a number of heads out of range.
+    Raises `SpecError` for a number of heads or a window out of range.
     """
     core = AttentionCore(spec, heads)
     result = _fields(core.result.payload.shape())

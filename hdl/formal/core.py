@@ -8,7 +8,7 @@ from hdl.formal.design import Design, Patch
 from hdl.formal.head_monitor import ControlMonitor, head_property
 from hdl.formal.monitor import Monitor
 
-__all__ = ["PROPERTIES"]
+__all__ = ["HEADS", "PROPERTIES", "CoreMonitor"]
 
 HEADS = 2
 

@@ -33,11 +33,11 @@ def expected(job):
     out = np.zeros((job.tokens, HEADS, SPEC.geometry.head_dim), dtype=np.int16)
     full = 0
     for number in range(HEADS):
-        head = GoldenHead(SPEC, job.window_length)
+        head = GoldenHead(SPEC, job.length(SPEC))
         for token, (flush, query_only) in enumerate(zip(job.flush, job.query_only, strict=True)):
             q, k, v = (codes[token, number] for codes in (job.q, job.k, job.v))
             if flush and not query_only:
-                head.flush(job.window_length)
+                head.flush(job.length(SPEC))
             trace = head.query(q) if query_only else head.step(q, k, v)
             out[token, number] = trace.out
             full += int((np.abs(trace.counts) == SPEC.levels.count_max).sum())
@@ -60,6 +60,22 @@ def test_the_core_gives_the_codes_of_its_heads(schedule, pauses):
         assert set(np.diff(outcome.cycles[::HEADS])) == {21} and not registers["stall_cycles"]
     # A query that starts where tokens wait does so until the beats before have been taken.
     assert (registers["stall_cycles"] > 0) == (pauses or schedule != 2)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "window_length"), [(5, 2049), (1 << 8 | 2, 1 << 31 | 3), (0xFFFF_FFFF, 0)]
+)
+def test_a_setting_out_of_range_is_the_first_schedule_or_the_whole_window(schedule, window_length):
+    job = random_job(SPEC.geometry.window + 5, 7, schedule=schedule, window_length=window_length)
+    job.flush[:] = job.query_only[:] = 0
+    outcome = simulate_core(SPEC, job)
+    assert job.length(SPEC) == SPEC.geometry.window
+    assert np.array_equal(outcome.out, expected(job)[0])
+    first = next(iter(SPEC.schedules.values()))
+    assert set(np.diff(outcome.cycles[::HEADS])) == {first.period}
+    registers = outcome.registers
+    assert (registers["schedule"], registers["window_length"]) == (schedule, window_length)
+    assert registers["status"] >> 8 == 0
 
 
 @pytest.mark.parametrize("schedule", range(3))
@@ -89,3 +105,11 @@ def test_codes_out_of_range_never_reach_the_simulator():
     job.k[2, 1, 0] = 8
     with pytest.raises(CodeError, match=r"k\[2, 1, 0\] = 8: allowed whole numbers 0 to 7"):
         simulate_core(SPEC, job)
+    job = random_job(3, 0)
+    job.query_only[1] = 2
+    with pytest.raises(CodeError, match=r"query_only\[1\] = 2: allowed whole numbers 0 to 1"):
+        simulate_core(SPEC, job)
+    for name, value in (("schedule", -1), ("window_length", 1 << 32)):
+        message = f"{name} = {value}: a register takes 0 to 4294967295"
+        with pytest.raises(CodeError, match=message):
+            simulate_core(SPEC, random_job(3, 0, **{name: value}))

@@ -1,5 +1,7 @@
 """numpy = RTL on small heads: any codes, flushes, window lengths and back-pressure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -135,7 +137,10 @@ def test_bad_codes_never_reach_the_simulator():
         simulate(spec, job)
     job = random_job(spec, 3, 0)
     job.window_length[0] = 32
-    with pytest.raises(CodeError, match="window_length: needs one value a token, allowed 0 to 31"):
+    with pytest.raises(CodeError, match=r"window_length\[0\] = 32: allowed whole numbers 0 to 31"):
+        simulate(spec, job)
+    job = replace(random_job(spec, 3, 0), flush=np.zeros(2, dtype=np.uint8))
+    with pytest.raises(CodeError, match=r"flush has shape \(2,\): needs \[tokens\], one number a"):
         simulate(spec, job)
 
 

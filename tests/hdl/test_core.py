@@ -4,11 +4,10 @@ import pytest
 
 from analog_models.errors import SpecError
 from hdl.core import AttentionCore
-from hdl.registers import REGISTERS
+from tests.hdl.bus import read, write
 from tests.hdl.clocked import run, small_spec
 
 HEADS = 3
-ADDRESS = {register.name: 4 * number for number, register in enumerate(REGISTERS)}
 
 
 def token(head, **flags):
@@ -29,28 +28,6 @@ async def offer(ctx, dut, **flags):
         cycles += 1
     ctx.set(dut.token.valid, 0)
     return cycles
-
-
-async def write(ctx, dut, name, value):
-    ctx.set(dut.bus.awaddr, ADDRESS[name])
-    ctx.set(dut.bus.wdata, value)
-    ctx.set(dut.bus.wstrb, 0xF)
-    for signal in (dut.bus.awvalid, dut.bus.wvalid, dut.bus.bready):
-        ctx.set(signal, 1)
-    await ctx.tick()
-    ctx.set(dut.bus.awvalid, 0)
-    ctx.set(dut.bus.wvalid, 0)
-
-
-async def read(ctx, dut, name):
-    ctx.set(dut.bus.araddr, ADDRESS[name])
-    ctx.set(dut.bus.arvalid, 1)
-    ctx.set(dut.bus.rready, 1)
-    await ctx.tick()
-    ctx.set(dut.bus.arvalid, 0)
-    value = ctx.get(dut.bus.rdata)
-    await ctx.tick()
-    return value
 
 
 @pytest.fixture
