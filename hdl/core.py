@@ -146,8 +146,8 @@ class AttentionCore(wiring.Component):
         with m.If(self.result.valid & self.result.ready):
             m.d.sync += head.eq(Mux(last, 0, head + 1))
         with m.Switch(head):
-            for number, path in enumerate(datapaths):
-                with m.Case(number):
+            for number, path in reversed([*enumerate(datapaths)]):
+                with m.Default() if number == 0 else m.Case(number):
                     m.d.comb += out.eq(path.result)
 
     def _report(self, m: Module, bank: RegisterBank, monitors: list[PulseMonitor]) -> None:

@@ -15,8 +15,11 @@ __all__ = ["proceduralise"]
 
 IDENTIFIER = re.compile(r"\\\S+|[A-Za-z_][\w$]*")
 VECTOR = re.compile(rf"  wire (\[\d+:0\]) ({IDENTIFIER.pattern}) ?;")
+WIRE = re.compile(rf"  wire (?:\[\d+:0\] )?({IDENTIFIER.pattern}) ?;")
+PORT_OF_INSTANCE = re.compile(rf"^ +\.(?:{IDENTIFIER.pattern}) ?(?=\()")
 ASSIGNMENT = re.compile(rf"  assign ({IDENTIFIER.pattern}) +=(.*);")
 COMPUTES = re.compile(r"[&|^~?{]")
+IS_ZERO = re.compile(r"^(  assign .* =) ! (.*);$", re.MULTILINE)
 GUARD = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+) +=\s*0;$", re.MULTILINE)
 
 
@@ -28,23 +31,20 @@ def proceduralise(verilog: str) -> str:
     # Yosys lets its processes read a variable that changes at the start of a simulation, but Icarus
     # takes its initial value for no change, and what reads only constant registers stays unknown.
     verilog = GUARD.sub(r"\g<0>\n  initial \g<1> = 1;", verilog)
+    verilog = IS_ZERO.sub(r"\1 \2 == 0;", verilog)  # linters want one bit behind a `!`
     modules = re.split(r"(?<=^endmodule$)", verilog, flags=re.MULTILINE)
     return "".join(_module(text.split("\n")) for text in modules)
 
 
 def _module(lines: list[str]) -> str:
-    uses = Counter(name for line in lines for name in IDENTIFIER.findall(line))
+    lines = _read(lines)
     vectors = {match[2] for line in lines if (match := VECTOR.fullmatch(line))}
-    unread = {name for name in vectors if uses[name] == 2}  # its declaration and its assignment
     expressions: dict[str, str] = {}
     kept = []
     for line in lines:
-        assignment, vector = ASSIGNMENT.fullmatch(line), VECTOR.fullmatch(line)
-        name = assignment[1] if assignment else vector[2] if vector else ""
-        if name in unread:
-            continue
-        if assignment and name in vectors and COMPUTES.search(assignment[2]):
-            expressions[name] = assignment[2]
+        assignment = ASSIGNMENT.fullmatch(line)
+        if assignment and assignment[1] in vectors and COMPUTES.search(assignment[2]):
+            expressions[assignment[1]] = assignment[2]
         else:
             kept.append(line)
     if expressions:
@@ -52,6 +52,26 @@ def _module(lines: list[str]) -> str:
         end = kept.index("endmodule")
         kept[end:end] = _block(expressions)
     return "\n".join(kept)
+
+
+def _read(lines: list[str]) -> list[str]:
+    """The lines without wires that nothing reads, and without those that only such wires read."""
+    used = (PORT_OF_INSTANCE.sub("", line) for line in lines)
+    uses = Counter(name for text in used for name in IDENTIFIER.findall(text))
+    assigned = {match[1]: match[2] for line in lines if (match := ASSIGNMENT.fullmatch(line))}
+    declared = {match[1] for line in lines if (match := WIRE.fullmatch(line))}
+    unread: set[str] = set()
+    todo = [name for name in declared if name in assigned]
+    while todo:
+        name = todo.pop()
+        if uses[name] == 2 and name not in unread:  # its declaration and its assignment
+            unread.add(name)
+            reads = IDENTIFIER.findall(assigned[name])
+            uses.subtract(reads)
+            todo += declared.intersection(reads, assigned)
+    matches = [ASSIGNMENT.fullmatch(line) or WIRE.fullmatch(line) for line in lines]
+    both = zip(lines, matches, strict=True)
+    return [line for line, match in both if not (match and match[1] in unread)]
 
 
 def _variable(line: str, expressions: dict[str, str]) -> str:

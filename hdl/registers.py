@@ -113,9 +113,7 @@ class RegisterBank(wiring.Component):
             "identity": Const(0x6743 << 16 | VERSION, DATA_BITS),
             "heads": Const(self._head_count << 16 | self._window, DATA_BITS),
             "schedule": self._settable(m, "schedule", self.schedule, 0),
-            "window_length": self._settable(
-                m, "window_length", self.window_length, self._window
-            ),
+            "window_length": self._settable(m, "window_length", self.window_length, self._window),
             "flush": self._flush(m),
             "status": self.busy | self.waiting << 1 | self.chosen << 8,
             **self._error_log(m),
@@ -192,4 +190,4 @@ class RegisterBank(wiring.Component):
                 with m.Case(number):
                     m.d.comb += port.read_data.eq(content[register.name])
             with m.Default():
-                m.d.comb += port.read_error.eq(1)
+                m.d.comb += [port.read_data.eq(0), port.read_error.eq(1)]

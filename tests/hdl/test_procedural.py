@@ -41,6 +41,40 @@ def test_what_nothing_reads_is_dropped():
     assert "field" not in proceduralise(MODULE)
 
 
+CHAIN = r"""
+module m (a, b);
+  input [3:0] a;
+  wire [3:0] a;
+  output b;
+  wire b;
+  wire first;
+  wire \second ;
+  wire [3:0] \third$1 ;
+  wire b$2;
+  part part (
+    .first(b$2),
+    .\second (a)
+  );
+  assign first = \second ;
+  assign \second  = \third$1 [0];
+  assign \third$1  = a;
+  assign b = b$2;
+endmodule
+"""
+
+
+def test_nor_is_what_only_such_wires_read_whatever_the_ports_of_others_are_called():
+    text = proceduralise(CHAIN)
+    assert "third" not in text
+    assert text.count("first") == text.count("second") == 1  # the ports of the part
+    assert "  wire b$2;" in text and "  assign b = b$2;" in text
+
+
+def test_a_comparison_with_zero_is_written_as_one():
+    text = proceduralise("module m;\n  assign a = ! b[3:0];\n  assign c = ~ d;\nendmodule\n")
+    assert text == "module m;\n  assign a = b[3:0] == 0;\n  assign c = ~ d;\nendmodule\n"
+
+
 def test_a_module_without_wide_logic_is_left_alone():
     module = "module m (a, b);\n  input a;\n  output b;\n  assign b = ~ a;\nendmodule\n"
     assert proceduralise(module + module) == module + module
