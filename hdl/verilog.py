@@ -20,7 +20,7 @@ from amaranth.lib.wiring import In
 from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
-from hdl.core import AttentionCore
+from hdl.core import AttentionCore, check_core
 from hdl.head import AttentionHead
 from hdl.procedural import proceduralise
 from hdl.registers import REGISTERS
@@ -43,6 +43,7 @@ def emit_core(spec: HardwareSpec, heads: int, out_dir: Path) -> dict[str, Any]:
 
     Raises `SpecError` for a number of heads or a window out of range.
     """
+    check_core(spec, heads)  # before there is a component, which Amaranth misses in the Verilog
     core = AttentionCore(spec, heads)
     result = _fields(core.result.payload.shape())
     about = {"heads": heads, "registers": _registers()}
@@ -122,7 +123,8 @@ def main() -> int:
     parser.add_argument("--heads", type=int, metavar="N", help="a core of N heads")
     args = parser.parse_args()
     spec = find_spec(args.spec)
-    contract = emit_core(spec, args.heads, args.out) if args.heads else emit(spec, args.out)
+    is_head = args.heads is None
+    contract = emit(spec, args.out) if is_head else emit_core(spec, args.heads, args.out)
     top = contract["top"]
     bits = sum(port["width"] for port in contract["ports"])
     print(f"{args.out / top}.v: specification {spec.name} ({spec.hash}), {bits} port bits")

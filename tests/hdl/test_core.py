@@ -142,7 +142,10 @@ def test_a_token_that_is_withdrawn_is_flagged(dut):
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
-def test_the_number_of_heads_has_limits():
+def test_the_number_of_heads_and_the_window_have_limits():
     with pytest.raises(SpecError, match="heads = 33: allowed 1 to 32"):
         AttentionCore(small_spec(), 33)
+    spec = small_spec(geometry__subtile=2**4, geometry__subtiles=2**12)
+    with pytest.raises(SpecError, match=r"subtiles = 65536: allowed 1 to 65535 in a core, whose"):
+        AttentionCore(spec, 2)
     gc.collect()

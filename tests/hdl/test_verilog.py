@@ -1,5 +1,8 @@
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +44,12 @@ def test_the_contract_of_a_core_names_its_heads_and_registers(tmp_path):
     ports = {port["name"] for port in contract["ports"]}
     assert {"pins__0__phi", "pins__1__phi", "bus__awaddr", "error"} <= ports
     assert contract["registers"][3]["address"] == 12 and contract["heads"] == 2
+
+
+@pytest.mark.parametrize("heads", [0, 33, -1])
+def test_a_number_of_heads_out_of_range_is_one_line(heads, tmp_path):
+    command = [sys.executable, "-m", "hdl.verilog", f"--heads={heads}", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: heads = {heads}: allowed 1 to 32\n"
+    assert not [*tmp_path.iterdir()]
