@@ -54,7 +54,7 @@ def test_waveforms_hold_what_those_of_icarus_hold(tmp_path):
         simulate(spec, job, simulator=name, waves=path)
         signals = {v.full_name: v.signal for v in pywellen.Waveform(str(path)).all_vars()}
         for signal in ("v_stored", "integrator_charge", "phi_width_ps", "result_payload"):
-            (found,) = (n for n in signals if n.endswith(f"testbench.{signal}"))
+            (found,) = (n for n in signals if n.endswith(f".{signal}"))
             held[name, signal] = [signals[found].value_at(t) for t in range(50_250, 250_000, 500)]
     assert held["icarus", "result_payload"] == held["verilator", "result_payload"]
     for signal in ("v_stored", "integrator_charge", "phi_width_ps"):  # VCD rounds to 16 digits
