@@ -26,6 +26,7 @@ BROWSER := $(VENV)/.stamp-browser
 LOCK := $(VENV)/.stamp-lock
 # An environment that was copied, moved or made with another Python loses its stamps, and so is made anew.
 $(shell PYTHON='$(PYTHON)' NEWEST='$(NEWEST)' sh .ci/install.sh check >&2)
+$(if $(filter 3,$(.SHELLSTATUS)),$(error nothing was installed or built))
 # Programs that are not in .venv may have gone since.
 $(shell PATH="$(PATH)"; command -v iverilog >/dev/null && command -v vvp >/dev/null || rm -f $(ICARUS); \
         command -v c++ >/dev/null || rm -f $(VERILATOR); \

@@ -19,6 +19,13 @@ made_for=$venv/.made-for     # the checkout and the Python that it was made for
 say() { echo "install: $*"; }
 die() { echo "install: error: $*" >&2; exit 1; }
 
+# The characters that `analog_models/places.py` refuses, too. The Makefile stops at status 3.
+case $root in
+    *[\"\$\;:\`\\]* | *"
+"*) (die "'$root' has one of \" \$ ; : \` \\ or the end of a line in it, which simulators, make or PATH take for" \
+        "something else: use another folder") || exit 3 ;;
+esac
+
 # --- Debian packages ---------------------------------------------------------------------------------------------
 
 # apt-get with package lists of our own, because those of the system may be absent or stale. $sources: a list of

@@ -23,7 +23,7 @@ def check_environment(environment: Path | None = None, code: Path | None = None)
     environment = (environment or Path(sys.prefix)).resolve()
     code = (code or Path(__file__).parents[1]).resolve()
     try:
-        checkout = Path((environment / RECORD).read_text(encoding="utf-8").splitlines()[0])
+        checkout = Path((environment / RECORD).read_text("utf-8").splitlines()[0])
     except (OSError, ValueError, IndexError):
         return
     if checkout != environment.parent:

@@ -1,12 +1,19 @@
 """The exceptions that a user of gaincell may meet; every command prints them as one line."""
 
+import io
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+
+from analog_models import interrupts, processes
 
 __all__ = ["ArtefactError", "CodeError", "GaincellError", "SpecError", "ToolError", "run_command"]
 
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128  # and the number of the signal, as shells have it
 
 
 class GaincellError(Exception):
@@ -29,24 +36,74 @@ class ToolError(GaincellError):
     """An external program that is missing or failed."""
 
 
-def run_command(main: Callable[[], int]) -> None:
+def run_command(main: Callable[[], int], *, resumable: bool = False) -> None:
     """Run a command-line entry point: known errors become one line on stderr, never a traceback.
 
     Exits with what `main` returns, 2 on a `GaincellError` or where the system refuses a file or a
-    program, 130 on Ctrl-C.
+    program, 141 where nobody reads the output any more, and 128 + its number after a signal that
+    asks to end. No program that the command has started outlives it. resumable: the same command
+    goes on where an interrupted one was.
     """
+    _show_any_text()
+    with interrupts.raised(first=processes.end_all):  # all at once, not one after the other
+        try:
+            code = _status(main, resumable)
+        finally:
+            processes.end_all()
+            _drop_unwritten()
+    if code > EXIT_SIGNAL and threading.active_count() > 1:
+        os._exit(code)  # a thread that computes would be waited for
+    sys.exit(code)
+
+
+def _status(main: Callable[[], int], resumable: bool) -> int:
+    try:
+        code = _returned(main)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except GaincellError as error:
+        return _end(EXIT_ERROR, f"error: {error}")
+    except BrokenPipeError:
+        return EXIT_SIGNAL + signal.SIGPIPE
+    except OSError as error:
+        return _end(EXIT_ERROR, f"error: {error.filename or 'system'}: {error.strerror or error}")
+    except KeyboardInterrupt as error:
+        stop = error if isinstance(error, interrupts.Interrupted) else interrupts.Interrupted()
+        hint = "; the same command goes on from there" if resumable else ""
+        return _end(EXIT_SIGNAL + stop.signum, f"{stop}{hint}")
+
+
+def _returned(main: Callable[[], int]) -> int:
+    """What `main` returns, or exits with as a parser of arguments does."""
     from analog_models.checkout import check_environment  # which needs the errors above
 
+    check_environment()
     try:
-        check_environment()
-        code = main()
-    except GaincellError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = EXIT_ERROR
-    except OSError as error:
-        print(f"error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
-        code = EXIT_ERROR
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = EXIT_INTERRUPTED
-    sys.exit(code)
+        return main()
+    except SystemExit as stop:
+        if not isinstance(stop.code, int):
+            raise
+        return stop.code
+
+
+def _end(code: int, line: str) -> int:
+    with suppress(OSError):  # nobody may be there to read it
+        print(line, file=sys.stderr, flush=True)
+    return code
+
+
+def _show_any_text() -> None:
+    """A character that a terminal does not have is escaped, and ends no run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_unwritten() -> None:
+    """What cannot be written is dropped now, or Python would complain of it at the very end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,12 +1,15 @@
 """What a run was: versions, git state and time, to be written beside every result."""
 
+import os
 import platform
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
+
+from analog_models.processes import run
 
 __all__ = ["git_state", "provenance"]
 
@@ -16,14 +19,14 @@ def git_state() -> dict[str, Any]:
     try:
         commit = _git("rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, CalledProcessError):
         return {}
 
 
 def _git(*arguments: str) -> str:
     root = Path(__file__).parent
     command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return run(command, environment=os.environ, capture_output=True, check=True).stdout.strip()
 
 
 def provenance(packages: Sequence[str]) -> dict[str, Any]:

@@ -259,7 +259,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _shipped(folder: str, name: str) -> str:
-    return (resources.files("analog_models") / folder / f"{name}.json").read_text()
+    return (resources.files("analog_models") / folder / f"{name}.json").read_text("utf-8")
 
 
 def load_preset(name: str = DEFAULT_PRESET) -> HardwareSpec:
@@ -285,7 +285,7 @@ def find_spec(name: str | Path) -> HardwareSpec:
 
 def _text(path: str | Path) -> str:
     try:
-        return Path(path).read_text()
+        return Path(path).read_text("utf-8")
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

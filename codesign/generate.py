@@ -86,7 +86,7 @@ def main() -> int:
     args.schedule = args.schedule or next(iter(spec.schedules))
     text = _prompt(args)
     feed = Feed(spec, MODEL.layers, MODEL.heads, args.schedule, args.stalls, args.seed)
-    compiled = build(spec, args.sim, args.build, say=True)
+    compiled = build(spec, args.sim, say=True)
     settings = ("schedule", "stalls", "seed", "temperature", "imperfections", "device")
     record = {
         "spec": spec.name,

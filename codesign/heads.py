@@ -122,8 +122,8 @@ class SimulatedHeads:
     def __enter__(self) -> "SimulatedHeads":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(self, *error: object) -> None:
+        self._stack.__exit__(*error)  # type: ignore[arg-type]
 
     def attend(
         self, layer: int, position: int, q: np.ndarray, k: np.ndarray, v: np.ndarray

@@ -8,7 +8,6 @@ Absolute speeds depend on the machine and on what else it does; ratios hold.
 import argparse
 import time
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -38,8 +37,8 @@ def main() -> int:
     job = load_golden(spec, args.golden).wrap_stream(args.tokens).job(spec)
     simulators = [args.sim] if args.sim else list(SIMULATORS)
     for simulator in simulators:
-        build(spec, simulator, args.build, say=True)
-    cycles = {name: _cycles(spec, name, job, simulators[0], args.build) for name in spec.schedules}
+        build(spec, simulator, say=True)
+    cycles = {name: _cycles(spec, name, job, simulators[0]) for name in spec.schedules}
     measured: dict[str, list[float]] = {}
     for repeat in range(args.repeats + 1):  # the first warms up
         rates = _measure(spec, job, simulators, args)
@@ -56,7 +55,7 @@ def _measure(
     """Tokens per second of each way to compute the same tokens, one after the other."""
     rates: dict[str, float] = {}
     for simulator in simulators:
-        compiled = build(spec, simulator, args.build)
+        compiled = build(spec, simulator)
         for workers in sorted({1, args.workers}):
             _, wall_s = run_jobs(compiled, [job] * workers, workers)
             rates[_name(simulator, workers)] = workers * job.tokens / wall_s
@@ -64,31 +63,29 @@ def _measure(
     GoldenHead(spec).run(job.q, job.k, job.v)
     rates[NUMPY] = job.tokens / (time.perf_counter() - start)
     if DEFAULT_SIMULATOR in simulators:
-        rates |= _measure_exact(spec, job, args.build)
+        rates |= _measure_exact(spec, job)
     return rates
 
 
-def _measure_exact(spec: HardwareSpec, job: Job, build_root: Path) -> dict[str, float]:
+def _measure_exact(spec: HardwareSpec, job: Job) -> dict[str, float]:
     """What the exact picosecond costs, on one sub-tile."""
     subtile = spec.replace(name="one-subtile", geometry__subtiles=1)
     rates = {}
     for exact, name in ((False, "pulses as words"), (True, "exact pulses")):
         part = _first(job, max(2, job.tokens // EXACT_SHARE), subtile, exact)
-        outcome = build(subtile, DEFAULT_SIMULATOR, build_root, exact=exact).run(part)
+        outcome = build(subtile, DEFAULT_SIMULATOR, exact=exact).run(part)
         rates[f"{DEFAULT_SIMULATOR}, one sub-tile, {name}"] = (
             part.tokens / outcome.wall_s.sum().item()
         )
     return rates
 
 
-def _cycles(
-    spec: HardwareSpec, schedule: str, job: Job, simulator: str, build_root: Path
-) -> tuple[int, int]:
+def _cycles(spec: HardwareSpec, schedule: str, job: Job, simulator: str) -> tuple[int, int]:
     """Cycles per token and between tokens that the RTL took, the same for every token."""
     tokens = min(CYCLE_TOKENS, job.tokens)
     numbers = np.full(tokens, spec.schedule_number(schedule), dtype=np.uint8)
     part = replace(_first(job, tokens, spec), schedule=numbers)
-    outcome = build(spec, simulator, build_root).run(part)
+    outcome = build(spec, simulator).run(part)
     (took,), (between,) = set(outcome.cycles.tolist()), set(np.diff(outcome.accepted).tolist())
     return took, between
 

@@ -30,9 +30,7 @@ SIMULATOR = "icarus"
 BENCH = Path(__file__).with_name("core_testbench.v")
 
 
-def simulate_core(
-    spec: HardwareSpec, job: CoreJob, build_root: Path = BUILD_ROOT, say: bool = False
-) -> CoreOutcome:
+def simulate_core(spec: HardwareSpec, job: CoreJob, *, say: bool = False) -> CoreOutcome:
     """Feed `job` to a core of `spec` in Icarus, coupled to the analog model.
 
     say: tell on stderr what is compiled. Raises `CodeError` for a job that does not fit,
@@ -43,27 +41,27 @@ def simulate_core(
     def fill(folder: Path) -> None:
         job.save(folder / JOB)
 
-    build = _build(spec, job.heads, build_root, say)
+    build = _build(spec, job.heads, say)
     return build.run_test("cosim.core_replay", fill, CoreOutcome.load)
 
 
-def _build(spec: HardwareSpec, heads: int, build_root: Path, say: bool) -> Build:
+def _build(spec: HardwareSpec, heads: int, say: bool) -> Build:
     SIMULATORS[SIMULATOR].check()
-    bench = BENCH.read_text().replace("`CORE_PINS", _connections(heads))
+    bench = BENCH.read_text("utf-8").replace("`CORE_PINS", _connections(heads))
 
     def write(folder: Path) -> None:
         emit_core(spec, heads, folder)
         write_text(folder / BENCH.name, bench)
 
     what = f"the Verilog of {heads} heads (about 15 s)" if say else ""
-    folder = emitted(build_root, what, write, CORE, spec.hash, heads, bench)
+    folder = emitted(BUILD_ROOT, what, write, CORE, spec.hash, heads, bench)
     path = folder / f"{CORE}.json"
     contract = read_json(path)
     bus = next(port for port in contract["ports"] if port["name"] == "bus__awaddr")
     parameters = pin_parameters(spec, contract, "pins__0")
     parameters |= {"HEADS": heads, "ADDR_BITS": bus["width"]}
     sources = [folder.resolve() / BENCH.name, BENCH.with_name("array_side.v")]
-    return compiled(spec, SIMULATOR, path, sources, parameters, build_root, say=say)
+    return compiled(spec, SIMULATOR, path, sources, parameters, BUILD_ROOT, say=say)
 
 
 def _connections(heads: int) -> str:
@@ -104,7 +102,7 @@ def main() -> int:
         window_length=spec.geometry.window,
         pauses=args.pauses,
     )
-    outcome = simulate_core(spec, job, args.build, say=True)
+    outcome = simulate_core(spec, job, say=True)
     wrong = (outcome.out.reshape(codes["out"].shape) != codes["out"]).sum(axis=(0, 2))
     ends = outcome.cycles[heads - 1 :: heads]
     between = float(np.median(np.diff(ends))) if len(ends) > 1 else None

@@ -39,11 +39,11 @@ def main() -> int:
     spec = closure_spec()
     unknown = from_unknown(spec, args.build)
     model = CoverageModel(declared_points(spec))
-    tokens = close(spec, model, args.tokens, args.seed, args.build)
+    tokens = close(spec, model, args.tokens, args.seed)
     return report(spec, model, tokens, unknown, args)
 
 
-def close(spec: HardwareSpec, model: CoverageModel, limit: int, seed: int, build: Path) -> int:
+def close(spec: HardwareSpec, model: CoverageModel, limit: int, seed: int) -> int:
     """Co-simulate until nothing is missing or `limit` tokens have run; returns how many did.
 
     Raises `GaincellError` if the RTL did anything wrong.
@@ -52,7 +52,7 @@ def close(spec: HardwareSpec, model: CoverageModel, limit: int, seed: int, build
     recipes = Recipes(spec)
     for number in range(RANDOM_JOBS):
         job = random_job(spec, RANDOM_TOKENS, seed + number)
-        tokens += _run(spec, model, job, build)
+        tokens += _run(spec, model, job)
     for number in range(SEARCHES):
         recipes.look(SEARCH_TOKENS, seed + number)
     while (missing := model.missing("all six")) and tokens < limit:
@@ -60,12 +60,12 @@ def close(spec: HardwareSpec, model: CoverageModel, limit: int, seed: int, build
         job = directed_job(spec, missing, recipes, DIRECTED_TOKENS, seed + number)
         if job is None:
             break
-        tokens += _run(spec, model, job, build)
+        tokens += _run(spec, model, job)
     return tokens
 
 
-def _run(spec: HardwareSpec, model: CoverageModel, job: Job, build: Path) -> int:
-    outcome = simulate(spec, job, build_root=build)
+def _run(spec: HardwareSpec, model: CoverageModel, job: Job) -> int:
+    outcome = simulate(spec, job)
     if wrong := fault(spec, job, outcome):
         raise GaincellError(f"seed {job.seed}: {wrong}")
     for event in events(spec, job, outcome.rows, outcome.counts):
@@ -82,12 +82,12 @@ def from_unknown(spec: HardwareSpec, build: Path) -> list[str]:
     """
     folder = build / "coverage" / "unknown"
     contract = emit(spec, folder)
-    text = without_initial_values((folder / f"{TOP}.v").read_text())
+    text = without_initial_values((folder / f"{TOP}.v").read_text("utf-8"))
     pins = unknown_pins(text, contract, UNKNOWN_CYCLES, folder)
     write_text(folder / f"{TOP}.v", text)
     write_json(folder / f"{TOP}.json", contract | {"sha256": f"unknown {contract['sha256']}"})
     job = random_job(spec, RANDOM_TOKENS, 0)
-    if wrong := fault(spec, job, simulate(spec, job, build_root=build, verilog=folder)):
+    if wrong := fault(spec, job, simulate(spec, job, verilog=folder)):
         raise GaincellError(f"with registers unknown until the reset: {wrong}")
     return pins
 

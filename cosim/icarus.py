@@ -1,17 +1,27 @@
 """Icarus Verilog: interpreted, compiles in no time; the reference."""
 
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from cocotb_tools.runner import get_runner
+import cocotb_tools.config
 
 from analog_models.errors import ToolError
-from cosim.simulator import TESTBENCH, TIMESCALE, Simulator
+from analog_models.processes import run
+from cosim.simulator import TESTBENCH, Simulator, compile_with
 
 __all__ = ["Icarus"]
+
+PROGRAM = "sim.vvp"
+DUMP = f"""\
+module dump;
+  string path;
+  initial if ($value$plusargs("dumpfile_path=%s", path)) begin
+    $dumpfile(path);
+    $dumpvars(0, {TESTBENCH});
+  end
+endmodule
+"""
 
 
 class Icarus(Simulator):
@@ -27,7 +37,7 @@ class Icarus(Simulator):
             raise ToolError("Icarus Verilog (iverilog, vvp) is not on PATH: `make sim` installs it")
 
     def version(self) -> str:
-        words = subprocess.run(["iverilog", "-V"], capture_output=True, text=True).stdout.split()
+        words = run(["iverilog", "-V"], capture_output=True).stdout.split()
         return words[3] if len(words) > 3 else "unknown"
 
     def place(self) -> Path:
@@ -36,23 +46,18 @@ class Icarus(Simulator):
     def compile(
         self, sources: Sequence[Path], parameters: Mapping[str, int], folder: Path, waves: bool
     ) -> None:
-        try:
-            get_runner(self.name).build(
-                sources=sources,
-                hdl_toplevel=TESTBENCH,
-                parameters=parameters,
-                build_dir=folder,
-                timescale=TIMESCALE,
-                waves=waves,
-                always=True,
-                log_file=folder / "build.log",
-            )
-        except RuntimeError as error:
-            raise ToolError(f"iverilog failed: see {folder / 'build.log'}") from error
+        settings, dump = folder / "settings.f", folder / "dump.v"
+        settings.write_text("+timescale+1ps/1ps\n", "utf-8")
+        command = ["iverilog", "-g2012", "-o", str(folder / PROGRAM), "-s", TESTBENCH]
+        command += [f"-P{TESTBENCH}.{name}={value}" for name, value in parameters.items()]
+        command += ["-f", str(settings), *map(str, sources)]
+        if waves:
+            dump.write_text(DUMP, "utf-8")
+            command += ["-s", "dump", str(dump)]
+        compile_with([command], folder)
 
-    def run_options(self, waves: Path | None) -> dict[str, Any]:
-        return {
-            "timescale": TIMESCALE,
-            "test_args": ["-n"],  # an interrupt ends vvp instead of starting its console
-            "plusargs": [f"+dumpfile_path={waves.resolve()}"] if waves else [],
-        }
+    def command(self, build: Path, waves: Path | None) -> list[str]:
+        # -n: a signal ends vvp instead of starting its console.
+        command = ["vvp", "-m", cocotb_tools.config.lib_entry("vpi", self.name), "-n"]
+        dump = ["-fst", f"+dumpfile_path={waves.resolve()}"] if waves else ["-none"]
+        return [*command, str(build / PROGRAM), *dump]

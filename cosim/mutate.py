@@ -9,19 +9,19 @@ proved where a solver can, or shows what the checks overlook. What is done is ke
 """
 
 import argparse
-import resource
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from analog_models.arguments import natural
 from analog_models.errors import ArtefactError, GaincellError, run_command
-from analog_models.files import read_json, write_json, write_text
+from analog_models.files import read_json, scratch_folder, write_json, write_text
+from analog_models.processes import threads
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from analog_models.table import table
@@ -81,7 +81,7 @@ def try_all(
     todo = [m for m in mutations if m.arguments not in verdicts]
     if todo and (wrong := examine(spec, mutants([ORIGINAL], folder)[0], folder)):
         raise GaincellError(f"the original does not pass: {wrong}")
-    with ProcessPoolExecutor(workers) as pool:
+    with threads(workers) as pool:
         running: dict[Future[str], Mutation] = {}
         source = _written(todo, folder)
         while True:
@@ -104,11 +104,10 @@ def _written(mutations: list[Mutation], folder: Path) -> Iterator[tuple[Mutation
 
 def examine(spec: HardwareSpec, text: str, folder: Path) -> str:
     """What gives a head away whose Verilog is `text`; empty if nothing does."""
-    with _cpu_limit(), tempfile.TemporaryDirectory(prefix="mutant-", dir=folder) as name:
-        mutant = Path(name)
+    with scratch_folder(folder, "mutant-") as mutant:
         write_text(mutant / f"{TOP}.v", text)
         shutil.copy(folder / f"{TOP}.json", mutant)
-        compiled = build(spec, build_root=mutant, verilog=mutant)
+        compiled = replace(build(spec, build_root=mutant, verilog=mutant), cpu_s=CPU_S)
         for check in CHECKS:
             job = random_job(spec, *check)
             try:
@@ -120,23 +119,11 @@ def examine(spec: HardwareSpec, text: str, folder: Path) -> str:
     return ""
 
 
-@contextmanager
-def _cpu_limit() -> Iterator[None]:
-    """A simulator inherits the limit of its parent process, which then gets its own back."""
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    before = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + CPU_S, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_CPU, before)
-
-
 def _identity(folder: Path) -> str:
     """What mutants are tested with: the Verilog, the jobs, and what an outcome is held against."""
     files = [*Path(__file__).parent.glob("*.v")]
     files += [Path(module.__file__ or "") for module in (stimulus, batch, judge)]
-    texts = [file.read_text() for file in sorted(files)]
+    texts = [file.read_text("utf-8") for file in sorted(files)]
     parts = [read_json(folder / f"{TOP}.json")["sha256"], CHECKS, *texts]
     return digest(*parts)
 
@@ -211,4 +198,4 @@ def _arguments() -> Any:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, resumable=True)

@@ -3,7 +3,8 @@
 import gc
 import os
 from collections.abc import Iterator
-from multiprocessing.connection import Client
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +78,16 @@ def outcome(folder: Path, contract: dict[str, Any], front_end: FrontEnd) -> Outc
 def jobs(folder: Path) -> Iterator[Job]:
     """The job in the folder; in a session each that its owner announces, until he hangs up.
 
-    What is asked for after a job tells the owner that its outcome is in the folder.
+    What is asked for a job tells the owner that the one before is done, its outcome in the folder.
     """
-    if not (address := os.environ.get("GAINCELL_SESSION")):
+    if not (descriptor := os.environ["GAINCELL_SESSION"]):
         yield Job.load(folder / JOB)
         return
-    with Client(address) as owner:
+    with Connection(int(descriptor)) as owner, suppress(EOFError, OSError):
         while True:
-            try:
-                owner.recv_bytes()
-            except (EOFError, OSError):
-                return
+            owner.send_bytes(b"ready")
+            owner.recv_bytes()
             yield Job.load(folder / JOB)
-            owner.send_bytes(b"done")
 
 
 @cocotb.test()

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,7 +127,6 @@ def replay(
     schedules: Sequence[str],
     simulator: str,
     workers: int,
-    build_root: Path,
     gates: bool = False,
     **options: Any,
 ) -> Replay:
@@ -142,7 +140,7 @@ def replay(
     """
     chosen = [(name, stream) for name in schedules for stream in streams]
     jobs = [stream.job(spec, name, **options) for name, stream in chosen]
-    compiled = build(spec, simulator, build_root, gates=gates, say=True)
+    compiled = build(spec, simulator, gates=gates, say=True)
     outcomes, wall_s = run_jobs(compiled, jobs, workers, label=f"{simulator} x {workers}")
     runs = []
     for (schedule, stream), job, outcome in zip(chosen, jobs, outcomes, strict=True):

@@ -3,7 +3,6 @@
 `simulate` serves the commands and the tests alike.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import hdl
-from analog_models.files import read_json, write_json
+from analog_models.files import locked, read_json, write_json
+from analog_models.places import check_path, check_trusted, close_to_others, code_folder
 from analog_models.spec import HardwareSpec
 from cosim.icarus import Icarus
 from cosim.job import Job, Outcome
@@ -43,7 +43,7 @@ __all__ = [
 
 SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
 DEFAULT_SIMULATOR = "icarus"
-BUILD_ROOT = Path("build")
+BUILD_ROOT = code_folder()
 BENCH = [
     Path(__file__).with_name(name) for name in (f"{TESTBENCH}.v", "array_side.v", "pin_rules.v")
 ]
@@ -121,8 +121,8 @@ def compiled(
     chosen = SIMULATORS[simulator]
     identity = digest(
         read_json(contract)["sha256"],
-        *(source.read_text() for source in bench),
-        Path(sys.modules[type(chosen).__module__].__file__ or "").read_text(),
+        *(source.read_text("utf-8") for source in bench),
+        Path(sys.modules[type(chosen).__module__].__file__ or "").read_text("utf-8"),
         chosen.version(),
         str(chosen.place()),
         parameters,
@@ -165,12 +165,14 @@ def made_once(folder: Path, what: str) -> Iterator[bool]:
     """Whether `folder` has yet to be made, by the caller and by no other process meanwhile.
 
     An interrupted or failed attempt is wiped by the next. what: said on stderr while it is made.
+    Raises `ToolError` for a folder in which code of others may lie, or of a path that programs do
+    not take.
     """
+    check_path(folder)
     done = folder / "made.json"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder.with_name(f"{folder.name}.lock")):
         if done.exists():
+            check_trusted(folder)
             yield False
             return
         shutil.rmtree(folder, ignore_errors=True)
@@ -183,6 +185,7 @@ def made_once(folder: Path, what: str) -> Iterator[bool]:
         except BaseException:
             print("failed" if what else "", end="\n" if what else "", file=sys.stderr)
             raise
+        close_to_others(folder)
         took = time.perf_counter() - start
         write_json(done, {"seconds": round(took, 1)})
         if what:
@@ -197,7 +200,7 @@ def digest(*parts: Any) -> str:
 def _sources(pattern: str) -> list[str]:
     """What Verilog is made of: the files of `hdl` that match, and the version of Amaranth."""
     files = sorted(Path(hdl.__file__).parent.glob(pattern))
-    texts = (file.read_text() for file in files if file.suffix in (".py", ".v"))
+    texts = (file.read_text("utf-8") for file in files if file.suffix in (".py", ".v"))
     return [version("amaranth"), *texts]
 
 

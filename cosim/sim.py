@@ -43,8 +43,7 @@ def main() -> int:
     if args.imperfections:
         spec = overlaid(spec, args.imperfections)
     streams = [golden.passage_stream(args.tokens), golden.wrap_stream(args.wrap_tokens)]
-    places = (args.sim, args.workers, args.build)
-    done = replay(spec, streams, [schedule], *places, gates=args.gates, **options)
+    done = replay(spec, streams, [schedule], args.sim, args.workers, gates=args.gates, **options)
     folder = args.build / "sim"
     write_json(folder / "run.json", done.result() | {"schedule": schedule, "gates": args.gates})
     _print_report(done, golden, args.tokens)
@@ -135,7 +134,7 @@ def _waves(spec: HardwareSpec, schedule: str, golden: Golden, args: argparse.Nam
     """Waveforms of the first tokens of the wrapping head, with analog traces."""
     job = golden.wrap_stream(WAVE_TOKENS).job(spec, schedule, waves=True)
     job.check(spec)
-    compiled = build(spec, args.sim, args.build, waves=True, say=True)
+    compiled = build(spec, args.sim, waves=True, say=True)
     path = args.build / "sim" / f"head{compiled.simulator.waves}"
     compiled.run(job, waves=path)
     return path

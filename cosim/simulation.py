@@ -1,15 +1,15 @@
 """A compiled co-simulation: what one run of it needs, and what it leaves."""
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from subprocess import STDOUT, Popen
+from typing import Any, TypeVar
 
 from analog_models.errors import GaincellError
-from analog_models.files import read_json, write_json
+from analog_models.files import read_json, scratch_folder, write_json
+from analog_models.processes import start
 from analog_models.spec import HardwareSpec
 from cosim.job import ERROR, JOB, OUTCOME, Job, Outcome
 from cosim.simulator import Simulator
@@ -17,6 +17,7 @@ from cosim.tokens import write_streams
 
 __all__ = ["Build"]
 
+LOG = "simulator.log"
 T = TypeVar("T")
 
 
@@ -24,13 +25,15 @@ T = TypeVar("T")
 class Build:
     """A compiled co-simulation, to be run as often as needed, also at the same time.
 
-    folder: what the simulator compiled. contract: the port contract's file.
+    folder: what the simulator compiled. contract: the port contract's file. cpu_s: processor time
+    after which a simulator is killed (None: any).
     """
 
     spec: HardwareSpec
     simulator: Simulator
     folder: Path
     contract: Path
+    cpu_s: int | None = None
 
     def run(self, job: Job, waves: Path | None = None, progress: Path | None = None) -> Outcome:
         """Feed `job` to the head, coupled to the analog model.
@@ -64,58 +67,53 @@ class Build:
         """
         with self.working_folder() as folder:
             fill(folder)
-            self.simulate(folder, module, waves, progress)
-            return self.outcome(folder, load)
+            with self.simulator_of(folder, module, waves, progress) as process:
+                pass  # wait for its end
+            return self.outcome(folder, load, process)
 
     @contextmanager
     def working_folder(self) -> Iterator[Path]:
         """A folder for one run, with the specification in it."""
-        with tempfile.TemporaryDirectory(prefix="job-", dir=self.folder) as name:
-            folder = Path(name)
+        with scratch_folder(self.folder.parent, "job-") as folder:
             write_json(folder / "spec.json", self.spec.to_tree())
             yield folder
 
-    def simulate(
+    @contextmanager
+    def simulator_of(
         self,
         folder: Path,
         module: str,
         waves: Path | None = None,
         progress: Path | None = None,
-        session: str = "",
-    ) -> None:
-        """Run the cocotb test of `module`, which finds its folder in the environment.
+        session: int | None = None,
+    ) -> Iterator[Popen[Any]]:
+        """A simulator that runs the cocotb test of `module`; the end of the block waits for its.
 
-        session: address on which `cosim.replay` asks for jobs. Raises `GaincellError` if the
-        simulator ends early.
+        session: file descriptor of a connection on which `cosim.replay` asks for jobs.
         """
-        environment = {
+        environment = self.simulator.environment(module, folder) | {
             "GAINCELL_JOB": str(folder),
             "GAINCELL_CONTRACT": str(self.contract),
             "GAINCELL_PROGRESS": str(progress.resolve()) if progress else "",
-            "GAINCELL_SESSION": session,
-            "OPENBLAS_NUM_THREADS": "1",  # two workers have better use for a second core
-            "PYTHONPATH": os.pathsep.join(_import_path()),
+            "GAINCELL_SESSION": "" if session is None else str(session),
         }
-        try:
-            self.simulator.run(self.folder, folder, module, environment, waves)
-        except (RuntimeError, SystemExit) as error:
-            raise self._early_end(folder) from error
+        command = self.simulator.command(self.folder, waves)
+        options = {"cwd": folder, "pass_fds": () if session is None else (session,)}
+        options |= {"environment": environment, "cpu_s": self.cpu_s}
+        with (
+            (folder / LOG).open("wb") as log,
+            start(command, stdout=log, stderr=STDOUT, **options) as process,
+        ):
+            yield process
 
-    def outcome(self, folder: Path, load: Callable[[Path], T]) -> T:
-        """What a test has left. Raises `GaincellError` if that is an error, or nothing."""
+    def outcome(self, folder: Path, load: Callable[[Path], T], process: Popen[Any]) -> T:
+        """What a test has left. Raises `GaincellError` if that is an error, or nothing.
+
+        process: its simulator, which has not failed if it still runs.
+        """
         if (folder / ERROR).exists():
             raise GaincellError(read_json(folder / ERROR)["error"])
-        if not (folder / OUTCOME).exists():
-            raise self._early_end(folder)
+        if process.poll() or not (folder / OUTCOME).exists():
+            log = (folder / LOG).replace(self.folder / LOG)
+            raise GaincellError(f"the simulation ended early: see {log}")
         return load(folder / OUTCOME)
-
-    def _early_end(self, folder: Path) -> GaincellError:
-        """Keep the simulator's output and name it."""
-        log = self.folder / "simulator.log"
-        (folder / log.name).replace(log)
-        return GaincellError(f"the simulation ended early: see {log}")
-
-
-def _import_path() -> list[str]:
-    root = str(Path(__file__).resolve().parents[1])
-    return [root, *filter(None, [os.environ.get("PYTHONPATH")])]

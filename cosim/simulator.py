@@ -1,33 +1,40 @@
 """What the co-simulation asks of a Verilog simulator; `icarus` and `verilator` answer it."""
 
-import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from subprocess import STDOUT
+from typing import ClassVar
 
-from cocotb_tools.runner import get_runner
+import cocotb_tools.config
+from find_libpython import find_libpython
 
-__all__ = ["TESTBENCH", "TIMESCALE", "Simulator"]
+from analog_models.errors import ToolError
+from analog_models.processes import clean_environment, run
+
+__all__ = ["TESTBENCH", "Simulator", "compile_with"]
 
 TESTBENCH = "testbench"  # the top module
-TIMESCALE = ("1ps", "1ps")
 
 
 class Simulator(ABC):
     """One simulator: how it compiles the testbench with the head, and how it runs them.
 
     Attributes:
-        name: as cocotb and the command line call it.
+        name: as the command line calls it.
         title: as its makers call it.
         compile_s: about how long it compiles the full head, in seconds.
         waves: the suffix of the waveform files that it writes.
+        variables: what its environment needs that the others' do not.
     """
 
     name: str
     title: str
     compile_s: int
     waves: str
+    variables: ClassVar[dict[str, str]] = {}
 
     @abstractmethod
     def check(self) -> None:
@@ -52,36 +59,50 @@ class Simulator(ABC):
         ...
 
     @abstractmethod
-    def run_options(self, waves: Path | None) -> dict[str, Any]:
-        """Arguments of cocotb's `Runner.test` that only this simulator takes."""
+    def command(self, build: Path, waves: Path | None) -> list[str]:
+        """The command that runs what is compiled in `build`; waves: the waveform file to write."""
         ...
 
-    def run(
-        self,
-        build: Path,
-        folder: Path,
-        module: str,
-        environment: dict[str, str],
-        waves: Path | None,
-    ) -> None:
-        """Run what is compiled in `build` with the cocotb tests of `module`.
+    def environment(self, module: str, folder: Path) -> dict[str, str]:
+        """The whole environment of a run of the cocotb tests of `module` in `folder`.
 
-        folder: where files of the run and its output, `simulator.log`, are left. waves: the
-        waveform file to write. Raises `RuntimeError` or `SystemExit`, as cocotb's runner does.
+        cocotb and GPI are told all that they read, so that nothing a user has exported changes a
+        run. Raises `ToolError` without the shared library of Python.
         """
-        log_level = os.environ.get("COCOTB_LOG_LEVEL", "ERROR")
-        levels = {"COCOTB_LOG_LEVEL": log_level, "GPI_LOG_LEVEL": log_level}
-        # cocotb would compile every module anew to explain failing asserts, for seconds.
-        levels["COCOTB_REWRITE_ASSERTION_FILES"] = ""
-        get_runner(self.name).test(
-            test_module=module,
-            hdl_toplevel_lang="verilog",
-            hdl_toplevel=TESTBENCH,
-            build_dir=build,
-            test_dir=folder,
-            results_xml=str(folder / "results.xml"),
-            waves=waves is not None,
-            extra_env=levels | environment,
-            log_file=folder / "simulator.log",
-            **self.run_options(waves),
-        )
+        return clean_environment() | {
+            "GPI_USERS": ";".join((_libpython(), cocotb_tools.config.pygpi_entry_point())),
+            "GPI_LOG_LEVEL": "ERROR",
+            "PYGPI_PYTHON_BIN": sys.executable,
+            "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+            "TOPLEVEL_LANG": "verilog",
+            "COCOTB_TOPLEVEL": TESTBENCH,
+            "COCOTB_TEST_MODULES": module,
+            "COCOTB_RESULTS_FILE": str(folder / "results.xml"),
+            "COCOTB_LOG_LEVEL": "ERROR",
+            # cocotb would compile every module anew to explain failing asserts, for seconds.
+            "COCOTB_REWRITE_ASSERTION_FILES": "",
+            "OPENBLAS_NUM_THREADS": "1",  # two workers have better use for a second core
+            **self.variables,
+        }
+
+
+@cache
+def _libpython() -> str:
+    found = find_libpython()
+    if found is None:
+        name = f"libpython{sys.version_info.major}.{sys.version_info.minor}"
+        raise ToolError(f"the shared library of Python is missing: please install {name}")
+    return found
+
+
+def compile_with(commands: Sequence[Sequence[str]], folder: Path, **variables: str) -> None:
+    """Run compilers in `folder`, one after the other, with their output in its `build.log`.
+
+    variables: of their environment, beside the usual ones. Raises `ToolError` if one fails.
+    """
+    environment = clean_environment() | variables
+    with (folder / "build.log").open("wb") as log:
+        for command in commands:
+            done = run(command, cwd=folder, environment=environment, stdout=log, stderr=STDOUT)
+            if done.returncode:
+                raise ToolError(f"{Path(command[0]).name} failed: see {log.name}")

@@ -9,7 +9,7 @@ Runs in jobs of some thousand tokens, each from a seed of its own. What is done 
 import argparse
 import sys
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from analog_models.arguments import natural
 from analog_models.errors import ArtefactError, GaincellError, ToolError, run_command
 from analog_models.files import read_json, write_json
+from analog_models.processes import threads
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec
 from cosim import batch, judge, stimulus
@@ -87,7 +88,9 @@ def main() -> int:
 def identity(spec: HardwareSpec, args: argparse.Namespace) -> str:
     """What a soak tests and with what: Verilog, stimulus and judgement."""
     contract = emit(spec, args.build / "soak" / "verilog")
-    sources = [Path(module.__file__ or "").read_text() for module in (stimulus, batch, judge)]
+    sources = [
+        Path(module.__file__ or "").read_text("utf-8") for module in (stimulus, batch, judge)
+    ]
     parts = [contract["sha256"], args.seed, args.job_tokens, *sources]
     return digest(*parts)
 
@@ -101,32 +104,28 @@ def soak(spec: HardwareSpec, state: State, path: Path, args: argparse.Namespace)
     left = [number for number, size in enumerate(sizes) if state.done.get(number, 0) < size]
     if not left:
         return
-    compiled = build(spec, args.sim, args.build, say=True)
+    compiled = build(spec, args.sim, say=True)
     before, start, tokens_before = state.seconds, time.perf_counter(), state.tokens
 
     def run(number: int) -> tuple[int, int, str]:
         wrong = fault_of_job(compiled, args.seed + number, sizes[number])
         return number, sizes[number], wrong
 
-    with ThreadPoolExecutor(args.workers) as pool:
+    with threads(args.workers) as pool:
         running: set[Future] = set()
-        try:
-            while left or running:
-                while left and len(running) < args.workers:
-                    running.add(pool.submit(run, left.pop(0)))
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for number, tokens, wrong in (future.result() for future in finished):
-                    state.done[number] = tokens
-                    if wrong:
-                        state.faults[args.seed + number] = wrong
-                seconds = time.perf_counter() - start
-                state.seconds = before + seconds
-                write_json(path, asdict(state))
-                rate = (state.tokens - tokens_before) / seconds
-                _show(state.tokens, args.tokens, rate, len(state.faults))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        while left or running:
+            while left and len(running) < args.workers:
+                running.add(pool.submit(run, left.pop(0)))
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for number, tokens, wrong in (future.result() for future in finished):
+                state.done[number] = tokens
+                if wrong:
+                    state.faults[args.seed + number] = wrong
+            seconds = time.perf_counter() - start
+            state.seconds = before + seconds
+            write_json(path, asdict(state))
+            rate = (state.tokens - tokens_before) / seconds
+            _show(state.tokens, args.tokens, rate, len(state.faults))
 
 
 def fault_of_job(compiled: Build, seed: int, tokens: int) -> str:
@@ -166,4 +165,4 @@ def _arguments(arguments: list[str] | None = None) -> Any:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, resumable=True)

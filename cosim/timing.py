@@ -53,14 +53,14 @@ def _rows(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
     for spec in (closure_spec(), _slow_spec()):
         for seed in range(SEED, SEED + 3):
             job = random_job(spec, args.tokens, seed)
-            yield _head(spec, f"{spec.name} head, random, seed {seed}", job, folder, args.build)
+            yield _head(spec, f"{spec.name} head, random, seed {seed}", job, folder)
     spec = load_preset()
     stream = load_golden(spec, args.golden).wrap_stream(max(2, args.tokens // FULL_SIZE_SHARE))
     for schedule in spec.schedules:
         job = stream.job(spec, schedule)
-        yield _head(spec, f"full size, text, {schedule}", job, folder, args.build)
+        yield _head(spec, f"full size, text, {schedule}", job, folder)
     job = replace(job, max_gap=40, max_stall=40, seed=SEED)
-    yield _head(spec, f"full size, text, {schedule}, back-pressure", job, folder, args.build)
+    yield _head(spec, f"full size, text, {schedule}, back-pressure", job, folder)
     spec = closure_spec()
     for number, schedule in enumerate(spec.schedules):
         yield _core(spec, f"core of {CORE_HEADS} heads, {schedule}", number, args, folder)
@@ -74,11 +74,9 @@ def _slow_spec() -> HardwareSpec:
     return spec.replace(name="slow", schedules={"slow": slow, "lazy": lazy})
 
 
-def _head(
-    spec: HardwareSpec, name: str, job: Job, folder: Path, build_root: Path
-) -> dict[str, Any]:
+def _head(spec: HardwareSpec, name: str, job: Job, folder: Path) -> dict[str, Any]:
     job.check(spec)
-    outcome = build(spec, DEFAULT_SIMULATOR, build_root, say=True).run(job)
+    outcome = build(spec, DEFAULT_SIMULATOR, say=True).run(job)
     columns = {
         "query_only": job.query_only,
         "schedule": job.schedule,
@@ -100,7 +98,7 @@ def _core(
     flags = (first.flush, first.query_only)
     job = CoreJob(q, k, v, *flags, schedule=schedule, window_length=spec.geometry.window)
     start = time.perf_counter()
-    outcome = simulate_core(spec, job, args.build, say=True)
+    outcome = simulate_core(spec, job, say=True)
     wall_s = time.perf_counter() - start
     zeros = np.zeros(tokens, dtype=np.int64)
     columns = {

@@ -24,7 +24,7 @@ def write_streams(folder: Path, job: Job, contract: dict[str, Any]) -> None:
 
 def read_accepted(folder: Path) -> np.ndarray:
     """Clock cycle in which each token was accepted, [token]."""
-    return np.array((folder / "accepted.txt").read_text().split(), dtype=np.int64)
+    return np.array((folder / "accepted.txt").read_text("utf-8").split(), dtype=np.int64)
 
 
 def read_results(folder: Path, contract: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +35,7 @@ def read_results(folder: Path, contract: dict[str, Any]) -> tuple[np.ndarray, np
     field = contract["payloads"]["result__payload"]["out"]
     width = field["lanes"] * field["bits"]
     finished, out = [], []
-    for token, line in enumerate((folder / "results.txt").read_text().splitlines()):
+    for token, line in enumerate((folder / "results.txt").read_text("utf-8").splitlines()):
         cycle, payload = line.split()
         finished.append(int(cycle))
         try:
@@ -58,4 +58,4 @@ def payload_bits(contract: dict[str, Any], codes: Mapping[str, np.ndarray]) -> n
 
 
 def _write(path: Path, lines: Iterator[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines))
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")

@@ -5,12 +5,13 @@ until it is reset, and so are all inputs, the reset included, before that.
 """
 
 import re
-import subprocess
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 from analog_models.errors import ToolError
 from analog_models.files import write_text
+from analog_models.processes import run
 
 __all__ = ["unknown_pins", "without_initial_values"]
 
@@ -36,10 +37,10 @@ def unknown_pins(verilog: str, contract: dict[str, Any], cycles: int, folder: Pa
     compiler = ["iverilog", "-g2012", "-o", str(program), str(design), str(bench)]
     try:
         for command in (compiler, ["vvp", "-n", str(program)]):
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = run(command, capture_output=True, check=True)
     except FileNotFoundError as error:
         raise ToolError("Icarus Verilog is not on PATH: `make sim` installs it") from error
-    except subprocess.CalledProcessError as error:
+    except CalledProcessError as error:
         raise ToolError(f"{error.cmd[0]} failed: {error.stdout}{error.stderr}") from error
     return done.stdout.splitlines()
 

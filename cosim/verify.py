@@ -34,7 +34,7 @@ def main() -> int:
     options = {"max_gap": args.stalls, "max_stall": args.stalls, "seed": args.seed}
     numpy_mismatches = [_numpy_mismatches(spec, stream) for stream in streams]
     schedules = [args.schedule] if args.schedule else [*spec.schedules]
-    done = replay(spec, streams, schedules, args.sim, args.workers, args.build, **options)
+    done = replay(spec, streams, schedules, args.sim, args.workers, **options)
     result = done.result() | {"numpy_mismatches": sum(numpy_mismatches)}
     path = write_json(args.build / "verify" / "result.json", result)
     rows = [["numpy", s.name, len(s.q), n] for s, n in zip(streams, numpy_mismatches, strict=True)]

@@ -7,16 +7,15 @@ would make every signal of the head visible, which doubles the run time.
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import cocotb_tools.config
 
 from analog_models.errors import ToolError
-from cosim.simulator import TESTBENCH, Simulator
+from cosim.simulator import TESTBENCH, Simulator, compile_with
 from hdl.lint import verilator_root
 
 __all__ = ["Verilator"]
@@ -34,14 +33,17 @@ WRITTEN = {
     TESTBENCH: ("rst", "job", "patience"),
     "array_side": ("phi_pulses", "out_pulses", "v_stored", "integrator_charge", "phi_width_ps"),
 }
-# What a Verilator that was configured on this machine would have in its makefile.
+# What a Verilator that was configured on this machine would have in its makefile; and where it is.
 MAKE_VARIABLES = (
     "CFG_CXXFLAGS_STD=-std=gnu++20",
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
     "CFG_CXXFLAGS_PCH_I=-include",
     "CFG_LDLIBS_THREADS=-pthread",
     "OPT_FAST=-O3 -march=native",
+    "CURDIR=.",  # it looks for spaces there
 )
+MAIN = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+VISIBLE = "visible.vlt"
 
 
 class Verilator(Simulator):
@@ -51,6 +53,7 @@ class Verilator(Simulator):
     title = "Verilator"
     compile_s = 40
     waves = ".vcd"
+    variables: ClassVar = {"COCOTB_TRUST_INERTIAL_WRITES": "1"}  # as cocotb's own runner has it
 
     def check(self) -> None:
         missing = [name for name in ("make", "c++") if not shutil.which(name)]
@@ -70,24 +73,23 @@ class Verilator(Simulator):
     def compile(
         self, sources: Sequence[Path], parameters: Mapping[str, int], folder: Path, waves: bool
     ) -> None:
-        root = verilator_root()
-        visible = folder / "visible.vlt"
-        visible.write_text(_visible(parameters))
-        verilate = [str(root / "bin" / "verilator_bin"), *_options(parameters, folder, waves)]
-        verilate += [str(visible), *map(str, sources)]
-        jobs = len(os.sched_getaffinity(0))
-        make = ["make", f"-j{jobs}", "-C", str(folder), "-f", "Vtop.mk", *MAKE_VARIABLES]
-        # A `make` that runs us would hand its own flags to the one we run.
-        environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
-        environment["VERILATOR_ROOT"] = str(root)
-        with (folder / "build.log").open("w") as log:
-            for command in (verilate, make):
-                done = subprocess.run(command, env=environment, stdout=log, stderr=log)
-                if done.returncode:
-                    raise ToolError(f"{Path(command[0]).name} failed: see {log.name}")
+        # `make` has no way to write down a path with a space: names in the folder are all it sees.
+        for name, place in {
+            "verilator": verilator_root(),
+            "cocotb": cocotb_tools.config.libs_dir,
+        }.items():
+            (folder / name).symlink_to(place)
+        for source in (MAIN, *sources):
+            shutil.copyfile(source, folder / source.name)
+        (folder / VISIBLE).write_text(_visible(parameters), "utf-8")
+        verilate = ["verilator/bin/verilator_bin", *_options(parameters, waves)]
+        verilate += [MAIN.name, VISIBLE, *(source.name for source in sources)]
+        make = ["make", f"-j{len(os.sched_getaffinity(0))}", "-f", "Vtop.mk", *MAKE_VARIABLES]
+        compile_with([verilate, make], folder, VERILATOR_ROOT="verilator")
 
-    def run_options(self, waves: Path | None) -> dict[str, Any]:
-        return {"test_args": ["--trace-file", str(waves.resolve())] if waves else []}
+    def command(self, build: Path, waves: Path | None) -> list[str]:
+        dump = ["--trace", "--trace-file", str(waves.resolve())] if waves else []
+        return [str(build / TESTBENCH), *dump]
 
 
 def _visible(parameters: Mapping[str, int]) -> str:
@@ -103,15 +105,12 @@ def _visible(parameters: Mapping[str, int]) -> str:
     return "\n".join(["`verilator_config", *lines, ""])
 
 
-def _options(parameters: Mapping[str, int], folder: Path, waves: bool) -> list[str]:
-    libraries = cocotb_tools.config.libs_dir
-    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+def _options(parameters: Mapping[str, int], waves: bool) -> list[str]:
     return [
-        *("--cc", "--exe", "--vpi", "--timing", "-O3", "--Mdir", str(folder)),
+        *("--cc", "--exe", "--vpi", "--timing", "-O3", "--Mdir", "."),
         *("--top-module", TESTBENCH, "--prefix", "Vtop", "-o", TESTBENCH),
         *("--timescale", "1ps/1ps", "-Wno-fatal", "-Wno-lint", "-Wno-style"),
         *(["--trace"] if waves else []),
         *(f"-G{name}={value}" for name, value in parameters.items()),
-        *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
-        str(main),
+        *("-LDFLAGS", "-Wl,-rpath,'$$ORIGIN/cocotb' -Lcocotb -lcocotbvpi_verilator"),
     ]

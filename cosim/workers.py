@@ -5,14 +5,14 @@ depend on who ran what.
 """
 
 import os
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from itertools import accumulate, pairwise
-from pathlib import Path
 
 import numpy as np
 
+from analog_models.files import scratch_folder
+from analog_models.processes import threads
 from cosim.job import Job, Outcome
 from cosim.progress import Counter, Progress
 from cosim.runner import Build
@@ -59,19 +59,21 @@ def share_out(lengths: Sequence[int], workers: int) -> list[list[int]]:
 
 
 def _run_all(build: Build, jobs: list[Job], label: str) -> list[Outcome]:
-    with tempfile.TemporaryDirectory(prefix="gaincell-") as folder:
-        paths = [Path(folder, str(i)) for i in range(len(jobs))]
+    with scratch_folder(build.folder.parent, "progress-") as folder:
+        paths = [folder / str(i) for i in range(len(jobs))]
         progress = Progress(label, sum(job.tokens for job in jobs), [Counter(p) for p in paths])
-        with ThreadPoolExecutor(len(jobs)) as pool:
+        with threads(len(jobs)) as pool:
             running = [
                 pool.submit(build.run, job, None, path)
                 for job, path in zip(jobs, paths, strict=True)
             ]
             left = set(running)
             while left:
-                _, left = wait(left, timeout=POLL_S, return_when=FIRST_EXCEPTION)
+                done, left = wait(left, timeout=POLL_S, return_when=FIRST_EXCEPTION)
                 if label:
                     progress.show()
+                for future in done:
+                    future.result()  # the first fault ends all
         outcomes = [future.result() for future in running]
         if label:
             progress.show(finished=True)

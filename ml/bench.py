@@ -10,14 +10,13 @@ import argparse
 import resource
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from analog_models import processes
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.physics import causal_attention
@@ -94,7 +93,7 @@ def measure(heads: int, tokens: int, rounds: int) -> list[dict[str, Any]]:
         print(f"round {repeat} of {rounds}{'' if repeat else ' (warm-up, not counted)'}")
     rows = []
     for name in names:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        with processes.workers(1) as alone:
             arguments = (name, heads, tokens, torch.get_num_threads())
             peak = alone.submit(peak_bytes, *arguments).result()
         rows.append({"form": name, "seconds": seconds[name], "peak_bytes": peak})

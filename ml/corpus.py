@@ -10,14 +10,13 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from analog_models.errors import run_command
-from analog_models.files import write_bytes
+from analog_models.files import scratch_folder, write_bytes
 from ml.sources import SOURCES, Source
 
 BLOCKS = 50
@@ -94,11 +93,10 @@ def load(cache: Path = CACHE) -> Corpus:
     """The corpus from the cache, built first where the cache is empty. Raises CorpusError."""
     path = cache / "corpus.json"
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            corpus = build(Path(scratch))
+        with scratch_folder(cache, "fetched-") as scratch:
+            corpus = build(scratch)
         write_bytes(path, json.dumps(vars(corpus)).encode())
-    return Corpus(**json.loads(path.read_text()))
+    return Corpus(**json.loads(path.read_text("utf-8")))
 
 
 def main(argv: list[str] | None = None) -> int:

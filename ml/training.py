@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from analog_models.errors import ArtefactError
+from analog_models.interrupts import Interrupted, noted
 from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import SettingError, TrainingError
 from ml.optimisers import Optimisers
@@ -165,21 +166,6 @@ class Run:
                 )
 
 
-class _Interrupt:
-    """Turns Ctrl-C into a flag, so that a step is finished and saved first."""
-
-    def __enter__(self) -> "_Interrupt":
-        self.raised = False
-        self._before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def _note(self, *_: object) -> None:
-        self.raised = True
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-
 def fit(
     run: Run,
     loss_of: Callable[[Tensor, int], Tensor],
@@ -192,18 +178,18 @@ def fit(
     `loss_of(ids, step)` is the loss of a batch, detached where it has added the gradients itself;
     `sample(step)` is the batch of this rank; `validate()`, the same on all ranks, decides which
     weights are best. `report` gets a record of every step, with `validation_loss` where that was
-    measured. Raises KeyboardInterrupt after Ctrl-C, with the state saved, and TrainingError on a
-    loss that is not finite.
+    measured. Raises Interrupted after a signal that asks to end, with the state saved, and
+    TrainingError on a loss that is not finite.
     """
     settings, progress, ranks = run.settings, run.progress, run.ranks
     run.module.zero_grad()
-    with _Interrupt() as interrupt:
+    with noted() as note:
         if progress.step == 0:
             report({"step": 0, "seconds": 0.0, "validation_loss": _validate(run, validate)})
         while progress.step < settings.steps:
             started = time.monotonic()
             loss = _backward(run, loss_of(sample(progress.step), progress.step))
-            seen = torch.stack((loss, torch.tensor(float(interrupt.raised))))
+            seen = torch.stack((loss, torch.tensor(float(note.signum is not None))))
             ranks.average([seen])
             _descend(run, float(seen[0]))
             record: dict[str, Any] = {"step": progress.step, "train_loss": float(seen[0])}
@@ -216,9 +202,9 @@ def fit(
             if last or stopped or progress.step % settings.save_every == 0:
                 run.save()
             if stopped:
-                raise KeyboardInterrupt
-        if interrupt.raised:  # during the last step, when the ranks had agreed to go on
-            raise KeyboardInterrupt
+                raise Interrupted(note.signum or signal.SIGINT)  # it may have come to another rank
+        if note.signum is not None:  # during the last step, when the ranks had agreed to go on
+            raise Interrupted(note.signum)
     run.take(run.best)
 
 
@@ -254,5 +240,5 @@ def _validate(run: Run, validate: Callable[[], float]) -> float:
 def write_log(path: Path, record: dict[str, Any]) -> None:
     """Append one record to a log of JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")

@@ -123,7 +123,7 @@ class Report:
         environment.tests["mark"] = lambda value: isinstance(value, Mark)
         folder = resources.files("estimate.report") / "templates"
         return environment.get_template("page.html.j2").render(
-            css=(folder / "style.css").read_text(),
+            css=(folder / "style.css").read_text("utf-8"),
             sections=SECTIONS,
             report=self,
             spec=self.spec,

@@ -3,20 +3,17 @@
 import hashlib
 import json
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import closing, suppress
 from itertools import islice
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
 
-from analog_models import physics
+from analog_models import physics, processes
 from analog_models.errors import ArtefactError
 from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec
@@ -47,7 +44,7 @@ def error_key(point: Design, tokens: int) -> str:
 
 def identity_of(base: HardwareSpec, signals: Text, seed: int) -> str:
     """Hash of all else that decides errors: specification, text, and the code that computes."""
-    sources = [Path(m.__file__ or "").read_text() for m in SOURCES]
+    sources = [Path(m.__file__ or "").read_text("utf-8") for m in SOURCES]
     parts = [base.codes_hash, signals.sha256, signals.tokens, seed, *sources]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
@@ -72,10 +69,11 @@ def find_errors(
         reference = reference_output(base, signals)
         batches = [left[i : i + BATCH] for i in range(0, len(left), BATCH)]
         tasks = [({key: wanted[key] for key in keys}, signals, reference) for keys in batches]
-        for found in _run(tasks, workers):
-            known |= found
-            write_json(path, {"identity": identity, "errors": known})
-            progress.add(len(found))
+        with closing(_run(tasks, workers)) as coming:
+            for found in coming:
+                known |= found
+                write_json(path, {"identity": identity, "errors": known})
+                progress.add(len(found))
     return {key: known[key] for key in wanted}
 
 
@@ -95,18 +93,14 @@ def _batch(specs: dict[str, HardwareSpec], signals: Text, reference: np.ndarray)
     return {key: attention_error(spec, signals, reference) for key, spec in specs.items()}
 
 
-def _run(tasks: Sequence[Task], workers: int) -> Iterator[Errors]:
+def _run(tasks: Sequence[Task], workers: int) -> Generator[Errors, None, None]:
     """Results of the batches as they come."""
     workers = min(workers, len(tasks))
     if workers == 1:
         yield from (_batch(*task) for task in tasks)
         return
-    with _one_thread_each():
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
-        try:
-            yield from _completed(pool, tasks, 2 * workers)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with processes.variables_set(ONE_THREAD), processes.workers(workers) as pool:
+        yield from _completed(pool, tasks, 2 * workers)
 
 
 def _completed(pool: Executor, tasks: Iterable[Task], most: int) -> Iterator[Errors]:
@@ -119,30 +113,6 @@ def _completed(pool: Executor, tasks: Iterable[Task], most: int) -> Iterator[Err
             return
         done, running = wait(running, return_when=FIRST_COMPLETED)
         yield from (future.result() for future in done)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start inside compute in one thread."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 class _Progress:

@@ -9,6 +9,7 @@ variant not caught.
 
 import argparse
 import time
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,14 @@ def main() -> int:
     print(f"proving {len(chosen)} properties with {SOLVER}, {args.jobs} at a time", flush=True)
     start = time.perf_counter()
     verdicts = []
-    for verdict in check_all(chosen, args.out, args.jobs):
-        verdicts.append(verdict)
-        state = "FAULT" if verdict.fault else "proved"
-        print(
-            f"{len(verdicts):3} {state:7}{verdict.item.name} ({verdict.seconds:.0f} s)",
-            flush=True,
-        )
+    with closing(check_all(chosen, args.out, args.jobs)) as coming:
+        for verdict in coming:
+            verdicts.append(verdict)
+            state = "FAULT" if verdict.fault else "proved"
+            print(
+                f"{len(verdicts):3} {state:7}{verdict.item.name} ({verdict.seconds:.0f} s)",
+                flush=True,
+            )
     verdicts.sort(key=lambda verdict: chosen.index(verdict.item))
     _print(verdicts)
     result = _result(verdicts, time.perf_counter() - start)

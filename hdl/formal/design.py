@@ -76,7 +76,7 @@ class Design:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
             raise PatchError(f"there is no module {name} to prove something of")
-        source = Path(spec.origin).read_text()
+        source = Path(spec.origin).read_text("utf-8")
         if self._patch is not None and name == PACKAGE + self._patch.module:
             source = self._patch.apply(source)
         module = ModuleType(name)

@@ -1,11 +1,12 @@
 """Proves properties and sees to it that their broken variants are caught."""
 
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Generator, Iterable
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from analog_models.processes import threads
 from hdl.formal.design import Design
 from hdl.formal.property import Property
 from hdl.formal.solver import Outcome, solve
@@ -67,11 +68,8 @@ def check(item: Property, folder: Path) -> Verdict:
     return Verdict(item, real, broken, time.perf_counter() - start)
 
 
-def check_all(items: Iterable[Property], folder: Path, jobs: int) -> Iterator[Verdict]:
+def check_all(items: Iterable[Property], folder: Path, jobs: int) -> Generator[Verdict, None, None]:
     """Check `items`, `jobs` at a time; verdicts in the order in which they come."""
-    pool = ThreadPoolExecutor(jobs)
-    try:
+    with threads(jobs) as pool:
         for done in as_completed([pool.submit(check, item, folder) for item in items]):
             yield done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)

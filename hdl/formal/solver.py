@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,8 @@ from amaranth.back import rtlil
 
 from analog_models.errors import ToolError
 from analog_models.files import write_text
+from analog_models.places import check_path
+from analog_models.processes import run
 from hdl.formal.monitor import Monitor
 
 __all__ = ["Outcome", "circuit", "solve"]
@@ -75,6 +76,7 @@ def solve(
     Writes the circuit, the SymbiYosys file, its log and any trace to `folder`. Raises `ToolError`
     if a program is missing or the run breaks off.
     """
+    check_path(folder)
     text = circuit(monitor)
     for program in NEEDED:
         if shutil.which(program) is None:
@@ -86,13 +88,13 @@ def solve(
     for option, program in TOOLS.items():
         if option.startswith("--"):
             command += [option, program]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = run(command, cwd=folder, capture_output=True)
     log = write_text(folder / "sby.log", done.stdout + done.stderr)
     return _outcome(folder / TOP, log)
 
 
-def _outcome(run: Path, log: Path) -> Outcome:
-    text = log.read_text()
+def _outcome(made: Path, log: Path) -> Outcome:
+    text = log.read_text("utf-8")
     found = re.search(r"DONE \((PASS|FAIL|UNKNOWN|TIMEOUT),", text)
     if found is None:
         raise ToolError(f"SymbiYosys failed: see {log}")
@@ -100,5 +102,5 @@ def _outcome(run: Path, log: Path) -> Outcome:
     failed = re.search(r"Assert failed in \S+: (.*)", text)
     trace = re.search(r"counterexample trace.*: \S*?/(\S+\.vcd)", text)
     return Outcome(
-        status, failed[1] if failed else "", run / trace[1] if trace and status != "PASS" else None
+        status, failed[1] if failed else "", made / trace[1] if trace and status != "PASS" else None
     )

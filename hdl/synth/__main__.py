@@ -45,7 +45,7 @@ def synthesise(
     contract = emit(spec, out_dir)
     clock_ps = contract["clock"]["period_ps"]
     stat = map_to_cells(out_dir, TOP, library, clock_ps)
-    netlist = json.loads((out_dir / "netlist.json").read_text())
+    netlist = json.loads((out_dir / "netlist.json").read_text("utf-8"))
     rows = _components(stat, netlist)
     paths = [row.pop("path") for row in rows]
 

@@ -7,13 +7,13 @@ Delays are zero, so glitches are not counted.
 """
 
 import shutil
-import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from analog_models.errors import ToolError
+from analog_models.processes import run
 
 __all__ = ["Measured", "TokenBench", "random_duty", "toggles_per_cycle"]
 
@@ -108,7 +108,7 @@ class TokenBench:
             if shutil.which(tool) is None:
                 raise ToolError(f"{tool} is not on PATH: `make synth` installs it")
         bench, binary = folder / "activity.v", folder / f"activity.{sources[0].stem}.vvp"
-        bench.write_text(_bench(contract))
+        bench.write_text(_bench(contract), "utf-8")
         files = [str(path.resolve()) for path in (*sources, bench)]
         _run(["iverilog", "-g2012", "-s", "bench", "-o", str(binary.resolve()), *files], folder)
         return cls(binary.resolve(), folder)
@@ -132,10 +132,10 @@ class TokenBench:
 
 
 def _run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = run(command, cwd=folder, capture_output=True)
     if done.returncode:
         log = folder / "activity.log"
-        log.write_text(done.stdout + done.stderr)
+        log.write_text(done.stdout + done.stderr, "utf-8")
         raise ToolError(f"{Path(command[0]).name} failed: see {log}")
     return done.stdout
 
@@ -177,7 +177,7 @@ def toggles_per_cycle(vcd: Path, cycles: int) -> dict[str, float]:
     names: dict[str, list[str]] = defaultdict(list)
     scope: list[str] = []
     counts: dict[str, int] = defaultdict(int)
-    with vcd.open() as lines:
+    with vcd.open(encoding="utf-8") as lines:
         for line in lines:
             word = line.split()
             if line.startswith("$scope"):

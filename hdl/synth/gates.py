@@ -28,7 +28,7 @@ def emit_gates(
     contract = emit(spec, work)
     map_to_cells(work, TOP, library, contract["clock"]["period_ps"])
     models = write_cell_models(library, work / "cells.v")
-    text = (work / "gates.v").read_text() + models.read_text()
+    text = (work / "gates.v").read_text("utf-8") + models.read_text("utf-8")
     contract |= {
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "library": library.name,

@@ -7,11 +7,11 @@ together with the others unflattened, so that every cell belongs to one componen
 import json
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from analog_models.files import write_json, write_text
+from analog_models.processes import threads
 from hdl.synth.cell_library import CellLibrary
 from hdl.synth.clock_gates import CLOCK_GATE, split_clock_gates
 from hdl.synth.yosys import beside, run_yosys
@@ -90,11 +90,10 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
         folder,
         "logic",
     )
-    logic = json.loads((folder / "logic.json").read_text())
+    logic = json.loads((folder / "logic.json").read_text("utf-8"))
     split_clock_gates(logic, library.flops_per_clock_gate)
-    (folder / "abc.constr").write_text(
-        f"set_driving_cell {library.driver}\nset_load {library.load_ff}\n"
-    )
+    constraints = f"set_driving_cell {library.driver}\nset_load {library.load_ff}\n"
+    (folder / "abc.constr").write_text(constraints, "utf-8")
     aim_ps = round(LOGIC_SHARE * period_ps)
     stems = []
     for name, module in logic["modules"].items():
@@ -114,11 +113,11 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
         )
         run_yosys(text, folder, f"{stem}.cells")
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threads(os.cpu_count() or 1) as pool:
         list(pool.map(map_one, stems))
     reads = "\n".join(f"read_json {stem}.cells.json" for stem in stems)
     run_yosys(WHOLE.format(reads=reads, top=top, liberty=liberty), folder, "whole")
-    return json.loads((folder / "stat.json").read_text())
+    return json.loads((folder / "stat.json").read_text("utf-8"))
 
 
 def write_cell_models(library: CellLibrary, path: Path) -> Path:
@@ -134,5 +133,5 @@ def write_cell_models(library: CellLibrary, path: Path) -> Path:
     liberty = beside(path.parent, library.liberty())
     script = MODELS.format(liberty=liberty, others="\n".join(others), name=path.name)
     run_yosys(script, path.parent, path.stem)
-    write_text(path, REGISTER.sub(r"\g<0>\n  initial \1 = $urandom;", path.read_text()))
+    write_text(path, REGISTER.sub(r"\g<0>\n  initial \1 = $urandom;", path.read_text("utf-8")))
     return path

@@ -1,10 +1,10 @@
 """Runs OpenSTA (2.0.17, which Debian has) on a mapped netlist."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 from analog_models.errors import ToolError
+from analog_models.processes import run
 from hdl.synth.cell_library import CellLibrary
 
 __all__ = ["run_opensta", "setup"]
@@ -47,17 +47,12 @@ def run_opensta(script: str, folder: Path, name: str) -> str:
     program = shutil.which(STA)
     if program is None:
         raise ToolError("OpenSTA (sta) is not on PATH: `make synth` installs it")
-    (folder / f"{name}.tcl").write_text(script)
-    done = subprocess.run(
-        [program, "-no_splash", "-exit", f"{name}.tcl"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    (folder / f"{name}.tcl").write_text(script, "utf-8")
+    command = [program, "-no_splash", "-exit", f"{name}.tcl"]
+    done = run(command, cwd=folder, capture_output=True)
     report = folder / f"{name}.rpt"
-    report.write_text(done.stdout + done.stderr)
+    report.write_text(done.stdout + done.stderr, "utf-8")
     # It goes on after an error, and exits with 0.
-    if done.returncode or "Error:" in report.read_text():
+    if done.returncode or "Error:" in report.read_text("utf-8"):
         raise ToolError(f"OpenSTA failed: see {report}")
     return done.stdout

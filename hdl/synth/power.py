@@ -83,7 +83,9 @@ def cell_powers(
     idle, busy = (
         _cells(text) for text in run_opensta(script, folder, "power").split("activity")[:2]
     )
-    return CellPowers(idle, busy, _pins(json.loads((folder / "netlist.json").read_text()), top))
+    return CellPowers(
+        idle, busy, _pins(json.loads((folder / "netlist.json").read_text("utf-8")), top)
+    )
 
 
 def weigh(idle: CellPower, busy: CellPower, changes: float, clock_changes: float) -> float:

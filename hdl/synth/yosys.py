@@ -1,10 +1,12 @@
 """Runs Yosys."""
 
 import shutil
-import subprocess
 from pathlib import Path
+from subprocess import STDOUT
 
 from analog_models.errors import ToolError
+from analog_models.places import check_path
+from analog_models.processes import run
 
 __all__ = ["YOSYS", "beside", "run_yosys"]
 
@@ -25,18 +27,14 @@ def run_yosys(script: str, folder: Path, name: str) -> None:
 
     Raises `ToolError` if Yosys is missing or fails.
     """
+    check_path(folder)
     program = shutil.which(YOSYS)
     if program is None:
         raise ToolError(f"{YOSYS} is not on PATH: `make synth` installs it")
-    (folder / f"{name}.ys").write_text(script)
+    (folder / f"{name}.ys").write_text(script, "utf-8")
     log = folder / f"{name}.log"
-    with log.open("w") as output:
-        done = subprocess.run(
-            [str(Path(program).resolve()), "-q", f"{name}.ys"],
-            cwd=folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+    command = [str(Path(program).resolve()), "-q", f"{name}.ys"]
+    with log.open("wb") as output:
+        done = run(command, cwd=folder, stdout=output, stderr=STDOUT)
     if done.returncode:
         raise ToolError(f"Yosys failed: see {log}")

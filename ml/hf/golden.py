@@ -126,7 +126,7 @@ def text_of(path: Path | None) -> tuple[str, str]:
         ids = heldout.load()[SOURCE].tolist()
         return tokenizer.load().decode(ids), f"held-out split of {SOURCE}"
     try:
-        return path.read_text(), str(path)
+        return path.read_text("utf-8"), str(path)
     except UnicodeDecodeError as error:
         raise ArtefactError(f"{path}: not UTF-8 text") from error
 

@@ -26,7 +26,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     path = folder / LOG_FILE
     if not path.exists():
         return []
-    whole = path.read_text().rpartition("\n")[0]  # a kill may leave half a line
+    whole = path.read_text("utf-8").rpartition("\n")[0]  # a kill may leave half a line
     return [json.loads(line) for line in whole.splitlines()]
 
 

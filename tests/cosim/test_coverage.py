@@ -122,7 +122,7 @@ def test_a_bin_that_is_never_reached_fails_the_command(tmp_path, monkeypatch, ca
     assert result["unknown_after_reset"] == 0
 
 
-def test_a_wrong_code_fails_the_command(monkeypatch, tmp_path):
+def test_a_wrong_code_fails_the_command(monkeypatch):
     monkeypatch.setattr(coverage, "fault", lambda *_: "token 3: wrong output code")
     with pytest.raises(coverage.GaincellError, match="token 3: wrong output code"):
-        coverage.close(SPEC, CoverageModel(declared_points(SPEC)), 1, 0, tmp_path)
+        coverage.close(SPEC, CoverageModel(declared_points(SPEC)), 1, 0)

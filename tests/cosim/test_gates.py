@@ -12,10 +12,10 @@ from tests.cosim.conftest import expected_codes, random_job, small_spec
 
 
 @pytest.mark.slow
-def test_gates_of_the_full_head_give_the_golden_codes(tmp_path):
+def test_gates_of_the_full_head_give_the_golden_codes():
     spec = load_preset()
     stream = load_golden(spec).wrap_stream(4)
-    done = replay(spec, [stream], ["pipelined"], "icarus", 1, tmp_path, gates=True, max_stall=20)
+    done = replay(spec, [stream], ["pipelined"], "icarus", 1, gates=True, max_stall=20)
     assert not done.mismatches, done.runs[0].first
 
 

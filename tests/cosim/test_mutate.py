@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import multiprocessing
 import re
-import resource
 import tempfile
+import threading
 
 import pytest
 
@@ -57,9 +56,7 @@ def test_the_original_passes_and_faults_are_found(folder, first_check):
     wrong_slot = fault_at(".control", "window", "slot", "const0")
     silent = fault_at("", "control", "result_valid", "const0")
     right, wrong, stuck = mutants([ORIGINAL, wrong_slot, silent], folder)
-    limit = resource.getrlimit(resource.RLIMIT_CPU)
     assert examine(SPEC, right, folder) == ""
-    assert resource.getrlimit(resource.RLIMIT_CPU) == limit  # that of the simulator is not ours
     assert examine(SPEC, wrong, folder).startswith("token ")
     assert "no result within" in examine(SPEC, stuck, folder)
 
@@ -96,7 +93,7 @@ class _Noted:
         self.folder = folder
 
     def __call__(self, spec, text, folder):
-        if multiprocessing.parent_process() is None:  # only the original is tried here
+        if threading.current_thread() is threading.main_thread():  # only the original
             return ""
         tempfile.mkstemp(dir=self.folder)
         return "seen"

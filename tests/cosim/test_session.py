@@ -64,7 +64,7 @@ def test_a_fault_of_the_head_is_named_and_the_end_does_not_hang(monkeypatch, tmp
             session.hand_over(random_job(spec, 3, 0))
             with pytest.raises(GaincellError, match="query 0: its K capacitor holds no score"):
                 session.outcome()
-    assert not [*tmp_path.glob("icarus/*/job-*")]
+    assert not [*tmp_path.rglob("job-*")]
 
 
 def test_a_simulator_that_does_not_start_is_named(tmp_path):

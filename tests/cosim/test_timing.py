@@ -10,9 +10,9 @@ from cosim.stimulus import closure_spec, random_job
 from estimate.validate import compare
 
 
-def test_a_row_holds_all_that_a_virtual_model_needs(tmp_path, build):
+def test_a_row_holds_all_that_a_virtual_model_needs(tmp_path):
     job = random_job(closure_spec(), 40, 77)
-    row = timing._head(closure_spec(), "some", job, tmp_path, build)
+    row = timing._head(closure_spec(), "some", job, tmp_path)
     assert row["tokens"] == len(row["observed"]["accepted"]) == 40 and row["wall_s"] > 0
     found = compare(row, tmp_path)
     assert found["accuracy"] == 1 and found["tokens_off"] == 0

@@ -56,6 +56,6 @@ def test_a_missing_simulator_is_named(head, monkeypatch):
     def missing(*_, **__):
         raise FileNotFoundError
 
-    monkeypatch.setattr(unknown.subprocess, "run", missing)
+    monkeypatch.setattr(unknown, "run", missing)
     with pytest.raises(ToolError, match="Icarus Verilog"):
         unknown_pins("", {**head[1], "ports": []}, 1, head[2])

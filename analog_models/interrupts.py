@@ -1,0 +1,73 @@
+"""The signals that ask a command to end: Ctrl-C, `kill`, and a terminal that closes.
+
+All of them are one exception, a KeyboardInterrupt, so that whatever saves on Ctrl-C saves on each.
+A signal that is ignored when the command starts, as `nohup` has it, stays ignored.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+__all__ = ["Interrupted", "noted", "raised"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ECHO_S = 1.0  # `make` passes a signal on that the terminal has sent us already
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end; `signum` says which."""
+
+    def __init__(self, signum: int = signal.SIGINT) -> None:
+        super().__init__()
+        self.signum = signal.Signals(signum)
+
+    def __str__(self) -> str:
+        by = "" if self.signum == signal.SIGINT else f" by {self.signum.name}"
+        return f"interrupted{by}"
+
+
+class Note:
+    """The signal that has come, if one has."""
+
+    signum: int | None = None
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for signum in SIGNALS:
+                if signal.getsignal(signum) is not signal.SIG_IGN:
+                    stack.callback(signal.signal, signum, signal.signal(signum, handler))
+        yield
+
+
+@contextmanager
+def raised(first: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, each signal calls `first` and raises `Interrupted`; its echo does not."""
+    last_s = -ECHO_S
+
+    def interrupt(signum: int, _: FrameType | None) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s > ECHO_S:
+            last_s = time.monotonic()
+            first()
+            raise Interrupted(signum)
+
+    with _handled(interrupt):
+        yield
+
+
+@contextmanager
+def noted() -> Iterator[Note]:
+    """While the block runs, a signal is noted, so that a step can be finished and saved first."""
+    note = Note()
+
+    def take_note(signum: int, _: FrameType | None) -> None:
+        note.signum = signum
+
+    with _handled(take_note):
+        yield note
