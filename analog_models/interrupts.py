@@ -47,7 +47,7 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
 
 @contextmanager
 def raised(first: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, each signal calls `first` and raises `Interrupted`; its echo does not."""
+    """While the block runs, a signal calls `first` and raises `Interrupted`; its echo does not."""
     last_s = -ECHO_S
 
     def interrupt(signum: int, _: FrameType | None) -> None:

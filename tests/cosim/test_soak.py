@@ -1,16 +1,14 @@
 """The soak: right answers, faults that are kept, and interruptions that lose nothing."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from cosim import soak
 from cosim.soak import State
-from tests.cosim.test_commands import restore_interrupts
+from tests.running import Running
 
 
 def run(monkeypatch, build, *arguments):
@@ -76,21 +74,13 @@ def test_a_damaged_state_is_a_fresh_one(tmp_path):
     assert State.load(tmp_path / "none.json", "x").tokens == 0
 
 
-def test_ctrl_c_keeps_the_jobs_that_are_done(tmp_path):
-    arguments = ["--build", str(tmp_path), "--job-tokens", "50", "--workers", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cosim.soak", "--sim", "icarus", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=restore_interrupts,
-    )
-    assert process.stderr is not None
-    assert any("50/1,000,000 tokens" in line for line in process.stderr)
-    os.killpg(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
-    assert stderr.splitlines()[-1] == "interrupted" and "Traceback" not in stderr
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_the_jobs_that_are_done(signum, tmp_path):
+    arguments = ["--build", tmp_path, "--job-tokens", 50, "--workers", 1]
+    with Running("cosim.soak", "--sim", "icarus", *arguments) as process:
+        assert process.process.stderr is not None
+        assert any("50/1,000,000 tokens" in line for line in process.process.stderr)
+        stderr = process.end(signum)
+    assert stderr.splitlines()[-1].startswith("interrupted") and "Traceback" not in stderr
     done = json.loads((tmp_path / "soak" / "state.json").read_text())["done"]
     assert done and set(done.values()) == {50}

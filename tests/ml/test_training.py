@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from analog_models.errors import ArtefactError
+from analog_models.interrupts import SIGNALS, Interrupted
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError, TrainingError
 from ml.model import LanguageModel, next_token_loss
@@ -26,13 +27,13 @@ def new_run(path: Path, settings: Settings = SETTINGS) -> Run:
     return Run(model, settings, path)
 
 
-def train(run: Run, stop_at: int | None = None) -> list[dict]:
-    """Train `run`; at step `stop_at` press Ctrl-C."""
+def train(run: Run, stop_at: int | None = None, signum: int = signal.SIGINT) -> list[dict]:
+    """Train `run`; at step `stop_at` get a signal."""
     records: list[dict] = []
 
     def loss_of(ids, step):
         if step == stop_at:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signum)
         return next_token_loss(run.module(ids[:, :-1]), ids[:, 1:])
 
     texts = sample_batch(TOKENS, TINY.context, SETTINGS, 999)
@@ -46,14 +47,17 @@ def train(run: Run, stop_at: int | None = None) -> list[dict]:
     return records
 
 
-@pytest.mark.parametrize("muon_rate", [None, 1e-2])
-def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path, muon_rate):
+@pytest.mark.parametrize(
+    ("muon_rate", "signum"), [(None, signal.SIGTERM), (1e-2, signal.SIGINT), (None, signal.SIGHUP)]
+)
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path, muon_rate, signum):
     settings = replace(SETTINGS, muon_rate=muon_rate)
     whole = new_run(tmp_path / "whole.safetensors", settings)
     train(whole)
     first = new_run(tmp_path / "parts.safetensors", settings)
-    with pytest.raises(KeyboardInterrupt):
-        train(first, stop_at=6)
+    with pytest.raises(Interrupted) as stop:
+        train(first, stop_at=6, signum=signum)
+    assert stop.value.signum == signum
     second = new_run(tmp_path / "parts.safetensors", settings)
     assert second.resume() and second.progress.step == 7
     train(second)
@@ -92,9 +96,9 @@ def test_the_best_weights_survive_an_interruption(tmp_path):
 
 
 def test_ctrl_c_is_ours_only_while_training(tmp_path):
-    before = signal.getsignal(signal.SIGINT)
+    before = [signal.getsignal(signum) for signum in SIGNALS]
     train(new_run(tmp_path / "state.safetensors"))
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(signum) for signum in SIGNALS] == before
 
 
 def test_the_rate_warms_up_stays_and_falls_to_zero():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 
 import pytest
 
@@ -9,6 +10,7 @@ from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.spec import load_preset
 from estimate.sweep.command import main
+from tests.running import Running
 
 SMALL = (
     *("--tokens", "20", "--subtile", "8", "16", "--window", "16", "1024", "--q-levels", "16"),
@@ -108,3 +110,13 @@ def test_the_help_names_every_axis(capsys):
     assert exit_.value.code == 0
     for axis in ("schedule", "subtile", "window", "q-levels", "kv-levels", "out-bits", "leakage"):
         assert f"--{axis} " in printed
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_the_command(signum, tmp_path):
+    with Running("estimate", "sweep", "--workers", 2, "--build", tmp_path) as running:
+        running.wait_for("python", count=3)  # two, and what looks after their semaphores
+        said = running.end(signum)
+    if signum != signal.SIGKILL:
+        assert running.process.returncode == 128 + signum
+        assert said.splitlines()[-1].endswith("; the same command goes on from there")

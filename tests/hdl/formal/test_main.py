@@ -1,9 +1,12 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from tests.running import Running
 
 
 def formal(*arguments):
@@ -42,3 +45,12 @@ def test_every_property_is_proved_and_every_broken_variant_caught(tmp_path):
     rows = json.loads((tmp_path / "result.json").read_text())["properties"]
     assert len(rows) >= 12
     assert all(row["proved"] and row["broken_variant_caught"] for row in rows)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
+def test_solvers_end_with_the_command(signum, tmp_path):
+    """They are in groups of their own: SymbiYosys has it so."""
+    with Running("hdl.formal", "--out", tmp_path, "--jobs", 1) as running:
+        running.wait_for("yices")
+        said = running.end(signum)
+    assert said == ("interrupted\n" if signum == signal.SIGINT else "")
