@@ -213,10 +213,8 @@ class HardwareSpec(Group):
             if not isinstance(node, dict) or field not in node or whole:
                 raise SpecError(f"specification has no field {path.replace('__', '.')}")
             node[field] = value
-        changed = _validated(tree, f"specification {tree['name']!r}")
-        changed._sources.update(self._sources)
-        changed._sources.update({p.replace("__", "."): "changed by the user" for p in values})
-        return changed
+        sources = {path.replace("__", "."): "changed by the user" for path in values}
+        return _validated(tree, f"specification {tree['name']!r}", self._sources | sources)
 
     def schedule_number(self, name: str) -> int:
         """Number by which the hardware knows a schedule. Raises `SpecError` if there is none."""
@@ -317,9 +315,7 @@ def overlaid(spec: HardwareSpec, overlay: str) -> HardwareSpec:
     values, sources = _read(text, where)
     name = values.get("name", Path(overlay).stem)
     values["name"] = f"{spec.name}-{name}" if isinstance(name, str) else name
-    changed = _validated(_merged(spec.model_dump(), values), where)
-    changed._sources.update(spec._sources | sources)
-    return changed
+    return _validated(_merged(spec.model_dump(), values), where, spec._sources | sources)
 
 
 def _merged(tree: Any, changes: Any) -> Any:
@@ -332,9 +328,7 @@ def _merged(tree: Any, changes: Any) -> Any:
 def parse_spec(text: str, where: str) -> HardwareSpec:
     """A specification from JSON in the form of the presets. Raises `SpecError`, naming `where`."""
     values, sources = _read(text, where)
-    spec = _validated(values, where)
-    spec._sources.update(sources)
-    return spec
+    return _validated(values, where, sources)
 
 
 def _read(text: str, where: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -384,8 +378,10 @@ def _values(
     return values
 
 
-def _validated(tree: Mapping[str, Any], where: str) -> HardwareSpec:
+def _validated(tree: Mapping[str, Any], where: str, sources: Mapping[str, str]) -> HardwareSpec:
     try:
-        return HardwareSpec.model_validate(tree)
+        spec = HardwareSpec.model_validate(tree)
     except ValidationError as error:
         raise SpecError(f"{where}: {sentences(error)}") from error
+    spec._sources.update({field: source for field, source in sources.items() if source})
+    return spec
