@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from analog_models.spec import HardwareSpec
-from cosim.job import check_token_codes, load_tensors, save_tensors
+from analog_models.tensors import load_tensors, save_tensors
+from cosim.job import check_token_codes
 
 __all__ = ["CoreJob", "CoreOutcome", "Fault"]
 

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from analog_models.analog_head import AnalogHead
-from analog_models.errors import ArtefactError, CodeError
-from analog_models.files import write_bytes
+from analog_models.errors import CodeError
 from analog_models.noise import HeadNoise
 from analog_models.physics import check_codes
 from analog_models.spec import HardwareSpec
+from analog_models.tensors import load_tensors, save_tensors
 from analog_models.variation import head_variation
 
 __all__ = [
@@ -27,8 +25,6 @@ __all__ = [
     "Job",
     "Outcome",
     "check_token_codes",
-    "load_tensors",
-    "save_tensors",
 ]
 
 # Files in the folder of a simulation: what it is asked to do, and which of two it leaves.
@@ -228,22 +224,3 @@ def check_token_codes(spec: HardwareSpec, job: Any, shape: tuple[int, ...]) -> N
             sizes = ", ".join(map(str, shape[1:]))
             raise CodeError(f"{name} has shape {codes.shape}: needs [tokens, {sizes}]")
         check_codes(codes, levels, name)
-
-
-def save_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Write a safetensors file whole or not at all."""
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    write_bytes(path, save(contiguous, metadata))
-
-
-def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and metadata of a safetensors file. Raises `ArtefactError` if missing or truncated."""
-    try:
-        content = path.read_bytes()
-        arrays = load(content)
-    except OSError as error:
-        raise ArtefactError(f"{path}: {error.strerror}") from error
-    except SafetensorError as error:
-        raise ArtefactError(f"{path}: not a whole safetensors file: {error}") from error
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return arrays, header.get("__metadata__", {})
