@@ -16,7 +16,7 @@ from analog_models.errors import ArtefactError, shown
 from analog_models.files import sha256
 from analog_models.records import Record, Sha256
 from analog_models.spec import HardwareSpec
-from analog_models.tensors import load_tensors
+from analog_models.tensors import check_axes, check_whole, load_tensors
 
 __all__ = [
     "GOLDEN",
@@ -89,8 +89,11 @@ def read_passage(folder: Path, manifest: Manifest, spec: HardwareSpec) -> dict[s
     shapes and codes that `spec` cannot have, and for text or layers that do not fit them.
     """
     entry = manifest.files.passage
-    arrays = _codes(folder / PASSAGE, entry.sha256, ("layer", "head", "token", "dimension"), spec)
-    layers, _, tokens, _ = arrays["q"].shape
+    path = folder / PASSAGE
+    arrays = _codes(path, entry.sha256, ("layer", "head", "token", "dimension"), spec)
+    layers, heads, tokens, _ = arrays["q"].shape
+    if heads % (shared := arrays["k"].shape[1]):
+        raise ArtefactError(f"{path}: {heads} heads cannot share {shared} heads of k and v")
     where = f"{folder / MANIFEST}: files.{PASSAGE}"
     for name in ("strings", "predicted_strings"):
         if (has := len(getattr(entry, name))) != tokens:
@@ -112,10 +115,13 @@ def _codes(
     arrays, _ = load_tensors(path)
     if (found := sha256(path)) != digest:
         raise ArtefactError(f"{path}: SHA-256 is {found[:12]}…, its manifest says otherwise")
-    if missing := [name for name in SIGNALS if name not in arrays]:
-        raise ArtefactError(f"{path}: has no {', '.join(missing)}")
+    shared = tuple("kv head" if axis == "head" else axis for axis in axes)
+    sizes = check_axes(path, arrays, {"q": axes, "k": shared, "v": shared, "out": axes})
+    if sizes["dimension"] != spec.geometry.head_dim:
+        needed = f"geometry.head_dim of {spec.name} is {spec.geometry.head_dim}"
+        raise ArtefactError(f"{path}: q has {sizes['dimension']} dimensions, {needed}")
     codes = {name: arrays[name] for name in SIGNALS}
-    _check_shapes(path, codes, axes, spec)
+    check_whole(path, codes, SIGNALS)
     for name, top in (spec.levels.full_scale | {"out": spec.out_max}).items():
         _check_range(path, name, codes[name], (-top if name == "out" else 0, top), axes)
     return codes
@@ -124,8 +130,6 @@ def _codes(
 def _check_range(
     path: Path, name: str, codes: np.ndarray, allowed: tuple[int, int], axes: tuple[str, ...]
 ) -> None:
-    if not np.issubdtype(codes.dtype, np.integer):
-        raise ArtefactError(f"{path}: {name} is of type {codes.dtype}, needs whole numbers")
     low, high = allowed
     wrong = (codes < low) | (codes > high)
     if wrong.any():
@@ -133,23 +137,4 @@ def _check_range(
         raise ArtefactError(
             f"{path}: {name}{first} = {codes[tuple(first)]}: allowed whole numbers {low} to {high} "
             f"([{', '.join(axes)}])"
-        )
-
-
-def _check_shapes(
-    path: Path, codes: dict[str, np.ndarray], axes: tuple[str, ...], spec: HardwareSpec
-) -> None:
-    shape, shared = codes["q"].shape, codes["k"].shape
-    fits = shape == codes["out"].shape and shared == codes["v"].shape
-    fits = fits and len(shape) == len(shared) == len(axes) and shape[-1] == spec.geometry.head_dim
-    fits = fits and min(*shape, *shared) > 0
-    if fits and "head" in axes:
-        head = axes.index("head")
-        fits = shape[head] % shared[head] == 0
-        shared = (*shared[:head], shape[head], *shared[head + 1 :])
-    if not fits or shape != shared:
-        shapes = [array.shape for array in codes.values()]
-        raise ArtefactError(
-            f"{path}: q, k, v, out have shapes {shapes}: need [{', '.join(axes)}], the last "
-            f"{spec.geometry.head_dim}, with as many or fewer heads of k and v"
         )

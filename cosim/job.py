@@ -3,19 +3,22 @@
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from analog_models.analog_head import AnalogHead
 from analog_models.errors import CodeError
 from analog_models.noise import HeadNoise
 from analog_models.physics import check_codes
+from analog_models.records import Record
 from analog_models.spec import HardwareSpec
-from analog_models.tensors import load_tensors, save_tensors
+from analog_models.strict_json import parse_json
+from analog_models.tensors import check_axes, check_whole, load_tensors, save_tensors
 from analog_models.variation import head_variation
 
 __all__ = [
@@ -29,6 +32,30 @@ __all__ = [
 
 # Files in the folder of a simulation: what it is asked to do, and which of two it leaves.
 JOB, OUTCOME, ERROR = "job.safetensors", "outcome.safetensors", "error.json"
+
+TOKEN, CODES = ("token",), ("token", "dimension")
+JOB_AXES = {
+    **dict.fromkeys(("q", "k", "v"), CODES),
+    **dict.fromkeys(("flush", "window_length", "query_only", "schedule", "noise"), TOKEN),
+}
+OUTCOME_AXES = {
+    **dict.fromkeys(("out", "queries"), CODES),
+    "counts": ("token", "sub-tile", "dimension"),
+    "rows": ("token", "slot"),
+    **dict.fromkeys(("accepted", "finished", "wall_s"), TOKEN),
+}
+Natural = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Options(Record):
+    """The options of a `Job`, as its file has them."""
+
+    max_gap: Natural
+    max_stall: Natural
+    seed: Natural
+    device: Natural
+    exact: bool
+    waves: bool
 
 
 @dataclass(frozen=True)
@@ -142,13 +169,17 @@ class Job:
                 raise CodeError(f"{name}: needs one value a token, allowed {low} to {high}")
 
     def save(self, path: Path) -> None:
-        options = {k: v for k, v in asdict(self).items() if not isinstance(v, np.ndarray)}
+        options = {name: getattr(self, name) for name in Options.model_fields}
         save_tensors(path, _arrays(self), {"options": json.dumps(options)})
 
     @classmethod
     def load(cls, path: Path) -> "Job":
+        """A job from a file. Raises `ArtefactError` for what `save` does not write."""
         arrays, metadata = load_tensors(path)
-        return cls(**arrays, **json.loads(metadata["options"]))
+        check_axes(path, arrays, JOB_AXES)
+        check_whole(path, arrays, JOB_AXES)
+        options = Options.of(parse_json(metadata.get("options", ""), f"{path}: options"), path)
+        return cls(**{name: arrays[name] for name in JOB_AXES}, **options.model_dump())
 
 
 @dataclass(frozen=True)
@@ -202,9 +233,12 @@ class Outcome:
 
     @classmethod
     def load(cls, path: Path) -> "Outcome":
+        """An outcome from a file. Raises `ArtefactError` for what `save` does not write."""
         arrays, _ = load_tensors(path)
-        trace = {k[6:]: arrays.pop(k) for k in list(arrays) if k.startswith("trace.")}
-        return cls(**arrays, trace=trace)
+        check_axes(path, arrays, OUTCOME_AXES)
+        check_whole(path, arrays, OUTCOME_AXES.keys() - {"wall_s"})
+        trace = {k[6:]: array for k, array in arrays.items() if k.startswith("trace.")}
+        return cls(**{name: arrays[name] for name in OUTCOME_AXES}, trace=trace)
 
 
 def _arrays(record: Job | Outcome) -> dict[str, np.ndarray]:

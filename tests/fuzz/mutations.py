@@ -178,11 +178,21 @@ def damaged_bytes(draw: Draw, content: bytes) -> bytes:
 def damaged_tensors(
     draw: Draw, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> bytes:
-    """A safetensors file of `arrays`: their values or shapes, its header or its bytes changed."""
-    kind = draw(st.sampled_from(("arrays", "arrays", "header", "length", "bytes")))
+    """A safetensors file of `arrays`: their values or shapes, its header or its bytes changed.
+
+    metadata: each of its values is JSON, and is changed as such.
+    """
+    kind = draw(st.sampled_from(("arrays", "arrays", "metadata", "header", "length", "bytes")))
     if kind == "arrays":
         return save(_other_arrays(draw, arrays), dict(metadata or {}) or None)
-    content = save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, dict(metadata or {}))
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    if kind == "metadata" and metadata:
+        key = draw(st.sampled_from(sorted(metadata)))
+        value = draw(damaged_json(json.loads(metadata[key]))).decode("latin-1")
+        return save(
+            {k: np.ascontiguousarray(v) for k, v in arrays.items()}, {**metadata, key: value}
+        )
+    content = save(contiguous, dict(metadata or {}))
     length = int.from_bytes(content[:8], "little")
     header, data = content[8 : 8 + length], content[8 + length :]
     if kind == "bytes":

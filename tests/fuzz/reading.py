@@ -20,7 +20,7 @@ LONGEST = 300  # characters of a message, the path of the folder not counted
 PATIENCE_S = 20  # a reader that takes longer hangs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reader:
     """A reader of one or more files in a folder, and how to fuzz it.
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from tests.fuzz import specifications
+from tests.fuzz import jobs, specifications, vectors
 from tests.fuzz.reading import NOT_FILES, Reader, check_message, examine, refusal
 
-READERS: list[Reader] = [*specifications.READERS]
+READERS: list[Reader] = [*specifications.READERS, *vectors.READERS, *jobs.READERS]
 each_reader = pytest.mark.parametrize("reader", READERS, ids=str)
 
 
