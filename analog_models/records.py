@@ -13,7 +13,7 @@ from analog_models.errors import ArtefactError
 from analog_models.fields import sentences
 from analog_models.files import read_json
 
-__all__ = ["Record", "Sha256"]
+__all__ = ["Provenance", "Record", "Sha256"]
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
 
@@ -37,3 +37,18 @@ class Record(BaseModel):
             return cls.model_validate(tree)
         except ValidationError as error:
             raise ArtefactError(f"{where}: {sentences(error)}") from error
+
+
+class _Git(Record):
+    commit: str = ""
+    dirty: bool = False
+
+
+class Provenance(Record):
+    """Where a result comes from, as `provenance` and the commands write it."""
+
+    git: _Git = _Git()
+    time_utc: str = ""
+    packages: dict[str, str] = Field(default_factory=dict)
+    python: str = ""
+    simulator: str = ""
