@@ -15,14 +15,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from analog_models.arguments import natural
-from analog_models.errors import ArtefactError, GaincellError, run_command
+from analog_models.errors import GaincellError, run_command
 from analog_models.files import read_json, write_json, write_text
 from analog_models.provenance import provenance
+from analog_models.resume import Kept, kept_in
 from analog_models.spec import HardwareSpec
 from analog_models.table import table
 from cosim import batch, judge, stimulus
@@ -37,6 +38,12 @@ GOAL = 0.9
 BATCH = 20  # mutants that one run of Yosys writes
 UNPROVED = "not proved equal: docs/verification.md, Survivors"
 CPU_S = 60  # a mutant that takes longer hangs
+
+
+class KeptVerdicts(Kept):
+    """What gave each mutation away, by its arguments, as the file has it."""
+
+    verdicts: dict[str, str]
 
 
 class Check(NamedTuple):
@@ -77,7 +84,8 @@ def try_all(
     """
     path = folder / "state.json"
     identity = _identity(folder)
-    verdicts = _load(path, identity)
+    kept = kept_in(path, KeptVerdicts, identity)
+    verdicts = dict(kept.verdicts) if kept else {}
     todo = [m for m in mutations if m.arguments not in verdicts]
     if todo and (wrong := examine(spec, mutants([ORIGINAL], folder)[0], folder)):
         raise GaincellError(f"the original does not pass: {wrong}")
@@ -139,14 +147,6 @@ def _identity(folder: Path) -> str:
     texts = [file.read_text() for file in sorted(files)]
     parts = [read_json(folder / f"{TOP}.json")["sha256"], CHECKS, *texts]
     return digest(*parts)
-
-
-def _load(path: Path, identity: str) -> dict[str, str]:
-    with suppress(ArtefactError):
-        state = read_json(path)
-        if state["identity"] == identity:
-            return state["verdicts"]
-    return {}
 
 
 def _show(verdicts: dict[str, str], mutations: list[Mutation]) -> None:

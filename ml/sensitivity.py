@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -22,8 +23,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from analog_models.errors import ArtefactError, run_command
-from analog_models.files import sha256, write_json, write_text
+from analog_models.errors import ArtefactError, run_command, shown
+from analog_models.files import read_text, sha256, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout
@@ -67,22 +68,38 @@ def measure(model: LanguageModel, spec: HardwareSpec, texts: Tensor, seed: int) 
 
 
 def read_points(path: Path, run: str) -> list[Point]:
-    """The points of a CSV, none where there is no file. Raises ArtefactError for another run's."""
-    if not path.exists():
+    """The points of a CSV, none where there is no file.
+
+    Raises ArtefactError for another run's, and for a table that is damaged.
+    """
+    if not os.path.lexists(path):
         return []
-    kinds = Point.__annotations__
+    table = csv.DictReader(io.StringIO(read_text(path)), strict=True)
     try:
-        rows = [
-            Point(**{name: kinds[name](row[name]) for name in Point._fields})
-            for row in csv.DictReader(io.StringIO(path.read_text()))
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"{path}: not a table of this command ({error}); remove it") from error
+        rows = [_point(row) for row in table]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        why = shown(str(error)).strip("'\"")
+        raise ArtefactError(f"{path}: not a table of this command ({why}); remove it") from error
     if any(row.run != run for row in rows):
         raise ArtefactError(
             f"{path}: of another model, text count, or seed; remove it or choose another --out"
         )
+    if rows and rows[0].sweep != IDEAL:
+        raise ArtefactError(f"{path}: does not begin with the point {IDEAL!r}; remove it")
     return rows
+
+
+def _point(row: dict[str, str]) -> Point:
+    """Raises KeyError, TypeError or ValueError for a row that is not one of ours."""
+    if set(row) != set(Point._fields) or None in row.values():
+        raise ValueError(f"needs the columns {', '.join(Point._fields)}")
+    kinds = Point.__annotations__
+    point = Point(**{name: kinds[name](row[name]) for name in Point._fields})
+    if not all(0 < x < math.inf for x in (point.perplexity, point.ratio_to_ideal)):
+        raise ValueError(f"perplexity of {point.sweep} is no positive number")
+    if not 0 <= point.seconds < math.inf:
+        raise ValueError(f"seconds of {point.sweep} are negative or not finite")
+    return point
 
 
 def write_points(path: Path, points: Iterable[Point]) -> Path:
