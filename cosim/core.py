@@ -13,7 +13,7 @@ import numpy as np
 
 from analog_models.arguments import natural
 from analog_models.errors import run_command
-from analog_models.files import read_json, write_json, write_text
+from analog_models.files import write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from analog_models.table import table
@@ -22,6 +22,7 @@ from cosim.core_job import CoreJob, CoreOutcome
 from cosim.golden import load_golden
 from cosim.job import JOB
 from cosim.runner import BUILD_ROOT, SIMULATORS, Build, compiled, emitted, pin_parameters
+from hdl.contract import port_widths, read_contract
 from hdl.verilog import CORE, emit_core
 
 __all__ = ["simulate_core"]
@@ -58,10 +59,9 @@ def _build(spec: HardwareSpec, heads: int, build_root: Path, say: bool) -> Build
     what = f"the Verilog of {heads} heads (about 15 s)" if say else ""
     folder = emitted(build_root, what, write, CORE, spec.hash, heads, bench)
     path = folder / f"{CORE}.json"
-    contract = read_json(path)
-    bus = next(port for port in contract["ports"] if port["name"] == "bus__awaddr")
+    contract = read_contract(path)
     parameters = pin_parameters(spec, contract, "pins__0")
-    parameters |= {"HEADS": heads, "ADDR_BITS": bus["width"]}
+    parameters |= {"HEADS": heads, "ADDR_BITS": port_widths(contract)["bus__awaddr"]}
     sources = [folder.resolve() / BENCH.name, BENCH.with_name("array_side.v")]
     return compiled(spec, SIMULATOR, path, sources, parameters, build_root, say=say)
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from analog_models.arguments import natural
 from analog_models.errors import GaincellError, run_command
-from analog_models.files import read_json, write_json, write_text
+from analog_models.files import write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.resume import Kept, kept_in
 from analog_models.spec import HardwareSpec
@@ -31,6 +31,7 @@ from cosim.arguments import command_parser
 from cosim.judge import fault
 from cosim.runner import build, digest
 from cosim.stimulus import closure_spec, random_job
+from hdl.contract import read_contract
 from hdl.mutants import ORIGINAL, Mutation, equal_to_original, list_mutations, mutants
 from hdl.verilog import TOP
 
@@ -145,7 +146,7 @@ def _identity(folder: Path) -> str:
     files = [*Path(__file__).parent.glob("*.v")]
     files += [Path(module.__file__ or "") for module in (stimulus, batch, judge)]
     texts = [file.read_text() for file in sorted(files)]
-    parts = [read_json(folder / f"{TOP}.json")["sha256"], CHECKS, *texts]
+    parts = [read_contract(folder / f"{TOP}.json")["sha256"], CHECKS, *texts]
     return digest(*parts)
 
 
