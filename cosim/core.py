@@ -23,6 +23,7 @@ from cosim.golden import load_golden
 from cosim.job import JOB
 from cosim.runner import BUILD_ROOT, SIMULATORS, Build, compiled, emitted, pin_parameters
 from hdl.contract import port_widths, read_contract
+from hdl.core import MAX_HEADS
 from hdl.verilog import CORE, emit_core
 
 __all__ = ["simulate_core"]
@@ -136,7 +137,13 @@ def _arguments() -> argparse.Namespace:
     parser = command_parser("core", __doc__)
     add_schedule(parser, "the first")
     add = parser.add_argument
-    add("--heads", type=natural(1), default=4, metavar="N", help="heads of the core, up to 16 (4)")
+    add(
+        "--heads",
+        type=natural(1, MAX_HEADS),
+        default=4,
+        metavar="N",
+        help=f"heads of the core, up to {MAX_HEADS} (4)",
+    )
     add("--tokens", type=natural(1), default=24, metavar="N", help="tokens of each head (24)")
     add("--pauses", action="store_true", help="random back-pressure on both streams")
     return parser.parse_args()

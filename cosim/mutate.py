@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analog_models.arguments import natural
+from analog_models.arguments import natural, seed_number, worker_count
 from analog_models.errors import GaincellError, run_command
 from analog_models.files import write_json, write_text
 from analog_models.provenance import provenance
@@ -205,9 +205,9 @@ def report(
 def _arguments() -> Any:
     parser = command_parser("mutate", __doc__, golden=False)
     add = parser.add_argument
-    add("--mutants", type=natural(1), default=300, metavar="N", help="(300)")
-    add("--seed", type=natural(0), default=1, metavar="N", help="that draws them (1)")
-    add("--workers", type=natural(1), default=2, metavar="N", help="mutants at once (2)")
+    add("--mutants", type=natural(1, 10**5), default=300, metavar="N", help="(300)")
+    add("--seed", type=seed_number, default=1, metavar="N", help="that draws them (1)")
+    add("--workers", type=worker_count, default=2, metavar="N", help="mutants at once (2)")
     return parser.parse_args()
 
 

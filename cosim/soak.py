@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from analog_models.arguments import natural
+from analog_models.arguments import natural, seed_number
 from analog_models.errors import GaincellError, ToolError, run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
@@ -170,8 +170,14 @@ def _arguments(arguments: list[str] | None = None) -> Any:
     parser = command_parser("soak", __doc__, golden=False)
     add = parser.add_argument
     add("--tokens", type=natural(1), default=10**6, metavar="N", help="(1000000)")
-    add("--job-tokens", type=natural(1), default=JOB_TOKENS, metavar="N", help=f"({JOB_TOKENS})")
-    add("--seed", type=natural(0), default=0, metavar="N", help="of the first job (0)")
+    add(
+        "--job-tokens",
+        type=natural(1, 10**6),
+        default=JOB_TOKENS,
+        metavar="N",
+        help=f"({JOB_TOKENS})",
+    )
+    add("--seed", type=seed_number, default=0, metavar="N", help="of the first job (0)")
     add_simulator(parser)
     parser.set_defaults(sim=fastest_simulator())
     return parser.parse_args(arguments)

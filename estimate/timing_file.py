@@ -28,7 +28,7 @@ class TimedRun(Record):
     name: str
     spec: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)]
     spec_hash: str
-    heads: Annotated[int, Field(ge=1, le=16)]
+    heads: Annotated[int, Field(ge=1, le=1024)]
     tokens: Annotated[int, Field(ge=1)]
     columns: Columns
     observed: Annotated[dict[Literal["accepted", "finished", "taken"], Edges], Field(min_length=1)]

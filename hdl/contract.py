@@ -49,7 +49,7 @@ class _Contract(Record):
     reset: _Reset
     ports: list[_Port]
     payloads: dict[str, dict[str, _Lanes]]
-    heads: Annotated[int, Field(ge=1, le=16)] = 1
+    heads: Annotated[int, Field(ge=1, le=1024)] = 1
     registers: list[_Register] = Field(default_factory=list)
 
     @model_validator(mode="after")

@@ -17,10 +17,11 @@ from amaranth import Shape
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
-from hdl.core import AttentionCore
+from hdl.core import MAX_HEADS, AttentionCore
 from hdl.head import AttentionHead
 from hdl.procedural import proceduralise
 from hdl.registers import REGISTERS
@@ -119,7 +120,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m hdl.verilog", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/verilog"), help="output folder")
     parser.add_argument("--spec", default=DEFAULT_PRESET, help="a preset or a JSON file")
-    parser.add_argument("--heads", type=int, metavar="N", help="a core of N heads")
+    parser.add_argument(
+        "--heads", type=natural(1, MAX_HEADS), metavar="N", help="a core of N heads"
+    )
     args = parser.parse_args()
     spec = find_spec(args.spec)
     contract = emit_core(spec, args.heads, args.out) if args.heads else emit(spec, args.out)

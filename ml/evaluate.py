@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from analog_models.arguments import integer, natural
 from analog_models.errors import ArtefactError, run_command
 from analog_models.files import sha256, write_json, write_text
 from analog_models.provenance import provenance
@@ -205,8 +206,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     add("--model", choices=("all", "shipped", "smollm2"), default="all", help="(all)")
-    add("--texts", type=int, help=f"texts, at most (shipped: {TEXTS} of 256 tokens; SmolLM2: 16)")
-    add("--threads", type=int, default=0, help="0: as torch chooses")
+    add(
+        "--texts",
+        type=integer,
+        help=f"texts, at most (shipped: {TEXTS} of 256 tokens; SmolLM2: 16)",
+    )
+    add("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
     add("--teacher", type=Path, default=TEACHER)
     add("--adapted", type=Path, default=ADAPTED)
     add("--folder", type=Path, default=Path("build/adapt"), help="stage files")

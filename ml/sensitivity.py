@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from analog_models.arguments import natural, seed_number
 from analog_models.errors import ArtefactError, run_command, shown
 from analog_models.files import read_text, sha256, write_json, write_text
 from analog_models.provenance import provenance
@@ -206,12 +207,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
-    add("--texts", type=int, help=f"texts of 256 tokens ({TEXTS}; with --quick {QUICK_TEXTS})")
+    add(
+        "--texts",
+        type=natural(1),
+        help=f"texts of 256 tokens ({TEXTS}; with --quick {QUICK_TEXTS})",
+    )
     add("--quick", action="store_true", help="few values on little text, into a folder of its own")
     add("--only", action="append", metavar="NAME", help="this sweep; may be given several times")
     add("--adapted", type=Path, default=ADAPTED, help="checkpoint")
-    add("--seed", type=int, default=0, help="of noise (0)")
-    add("--threads", type=int, default=0, help="0: as torch chooses")
+    add("--seed", type=seed_number, default=0, help="of noise (0)")
+    add("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
     add("--out", type=Path, help=f"folder ({FOLDER})")
     return parser
 
