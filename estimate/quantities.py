@@ -5,6 +5,7 @@ ending is a plain number.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import resources
@@ -99,6 +100,8 @@ def load_table(path: Path) -> Table:
     for group, fields in _object(str(path), read_json(path)).items():
         for field, entry in _object(f"{path}: {readable(group)}", fields).items():
             where = f"{path}: {readable(group)}.{readable(field)}"
+            if not (re.fullmatch(r"\w+", group) and re.fullmatch(r"\w+", field)):
+                raise EstimateError(f"{where}: needs a name of letters, digits and _")
             quantities[f"{group}.{field}"] = _checked(where, _quantity(where, entry))
     return Table(path.stem, quantities)
 

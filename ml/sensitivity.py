@@ -77,6 +77,8 @@ def read_points(path: Path, run: str) -> list[Point]:
         return []
     table = csv.DictReader(io.StringIO(read_text(path)), strict=True)
     try:
+        if table.fieldnames is None or set(table.fieldnames) != set(Point._fields):
+            raise ValueError(f"needs the columns {', '.join(Point._fields)}")
         rows = [_point(row) for row in table]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         why = shown(str(error)).strip("'\"")
@@ -90,10 +92,10 @@ def read_points(path: Path, run: str) -> list[Point]:
     return rows
 
 
-def _point(row: dict[str, str]) -> Point:
+def _point(row: dict[Any, Any]) -> Point:
     """Raises KeyError, TypeError or ValueError for a row that is not one of ours."""
-    if set(row) != set(Point._fields) or None in row.values():
-        raise ValueError(f"needs the columns {', '.join(Point._fields)}")
+    if None in row or None in row.values():
+        raise ValueError(f"needs {len(Point._fields)} values in each row")
     kinds = Point.__annotations__
     point = Point(**{name: kinds[name](row[name]) for name in Point._fields})
     if not all(0 < x < math.inf for x in (point.perplexity, point.ratio_to_ideal)):

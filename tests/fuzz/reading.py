@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analog_models.errors import GaincellError
 
-__all__ = ["LONGEST", "NOT_FILES", "Reader", "examine", "refusal"]
+__all__ = ["LONGEST", "NOT_FILES", "Reader", "check_line", "examine", "refusal"]
 
 LONGEST = 300  # characters of a message, the path of the folder not counted
 PATIENCE_S = 20  # a reader that takes longer hangs
@@ -26,7 +26,8 @@ class Reader:
 
     name: as shown. files: contents by name that it takes. damaged: strategy of such files with
     something wrong. load: the reader; it gets the folder. check: fails if what has been loaded is
-    not what the reader promises; it gets that and an empty folder to save it in.
+    not what the reader promises; it gets that and an empty folder to save it in. optional: whether
+    the files may be missing.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Reader:
     damaged: st.SearchStrategy[dict[str, bytes]]
     load: Callable[[Path], Any]
     check: Callable[[Any, Path], None]
+    optional: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -51,32 +53,41 @@ def examine(reader: Reader, files: Mapping[str, bytes], folder: Path, tally: Cou
     for name, content in files.items():
         (inside / name).write_bytes(content)
     tally["examples"] += 1
-    if message := refusal(reader, inside):
+    found, message = _loaded(reader, inside)
+    if message:
         tally["refused"] += 1
-        check_message(message, inside, files)
+        check_message(message, inside)
         return
     with _patience():
-        reader.check(reader.load(inside), other)
+        reader.check(found, other)
     tally["accepted"] += 1
 
 
 def refusal(reader: Reader, folder: Path) -> str:
     """What `reader` says against the files in `folder`; empty if it takes them."""
+    return _loaded(reader, folder)[1]
+
+
+def _loaded(reader: Reader, folder: Path) -> tuple[Any, str]:
+    """What has been loaded, or why not."""
     with _patience():
         try:
-            reader.load(folder)
+            return reader.load(folder), ""
         except GaincellError as error:
-            return str(error) or "an error without a message"
-    return ""
+            return None, str(error) or "an error without a message"
 
 
-def check_message(message: str, folder: Path, files: Mapping[str, bytes]) -> None:
+def check_message(message: str, folder: Path) -> None:
     """A message is one short line that names a file of the folder, or the folder."""
-    assert len(message.splitlines()) == 1, f"more than one line: {message!r}"
-    assert message.isprintable(), f"not printable: {message!r}"
     assert str(folder) in message, f"names no file: {message!r}"
-    rest = message.replace(str(folder), "")
-    assert len(rest) <= LONGEST, f"{len(rest)} characters: {message!r}"
+    check_line(message.replace(str(folder), ""))
+
+
+def check_line(message: str) -> None:
+    """A message is one short line."""
+    assert len(message.splitlines()) <= 1, f"more than one line: {message!r}"
+    assert message.isprintable(), f"not printable: {message!r}"
+    assert len(message) <= LONGEST, f"{len(message)} characters: {message!r}"
 
 
 @contextmanager
