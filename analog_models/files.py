@@ -7,8 +7,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from analog_models.errors import ArtefactError, shown
 from analog_models.strict_json import parse_json
@@ -58,7 +59,7 @@ def write_json(path: Path, content: Any) -> Path:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     """A file to read; of what the system refuses, and of what is no file, an `ArtefactError`.
 
     One could wait for ever for a pipe, and some devices have no end.

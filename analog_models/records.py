@@ -51,4 +51,3 @@ class Provenance(Record):
     time_utc: str = ""
     packages: dict[str, str] = Field(default_factory=dict)
     python: str = ""
-    simulator: str = ""

@@ -109,6 +109,10 @@ class _Spec(Record):
     shape: dict[str, Any]
 
 
+class _Source(Provenance):
+    simulator: str = ""
+
+
 class MeasuredFile(Record):
     """All of `measured.json`."""
 
@@ -116,4 +120,4 @@ class MeasuredFile(Record):
     cycles: dict[str, _Cycles]
     activity: Activities
     synthesis: Annotated[dict[str, _Synthesis], Field(min_length=1)]
-    sources: dict[str, Provenance]
+    sources: dict[str, _Source]

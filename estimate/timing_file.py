@@ -50,4 +50,5 @@ class TimedRun(Record):
 class TimingFile(Provenance):
     """All runs."""
 
+    simulator: str = ""
     workloads: Annotated[list[TimedRun], Field(min_length=1)]

@@ -30,7 +30,8 @@ def per_stage(kind: Callable[[str], Number], default: dict[str, Number]) -> Call
     def parse(text: str) -> dict[str, Number]:
         if "=" not in text:
             return dict.fromkeys(TRAINED, kind(text))
-        pairs = dict(pair.partition("=")[::2] for pair in text.split(","))
+        parts = (pair.partition("=") for pair in text.split(","))
+        pairs = {name: value for name, _, value in parts}
         if unknown := pairs.keys() - set(TRAINED):
             raise argparse.ArgumentTypeError(
                 f"no such stage: {readable(min(unknown))}; there are {', '.join(TRAINED)}"
