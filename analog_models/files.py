@@ -15,6 +15,7 @@ from analog_models.errors import ArtefactError, shown
 from analog_models.strict_json import parse_json
 
 __all__ = [
+    "MOST_BYTES",
     "read_bytes",
     "read_json",
     "read_text",
