@@ -1,19 +1,70 @@
-"""Types of command line arguments, for the commands of every part."""
+"""Types of command line arguments, for the commands of every part: bounded, finite, or refused."""
 
 import argparse
+import math
+import re
 from collections.abc import Callable
 
+from analog_models.errors import shown
 
-def natural(lowest: int) -> Callable[[str], int]:
-    """Argument type: a whole number from `lowest` up."""
+__all__ = ["MOST", "integer", "natural", "number", "seed_number", "worker_count"]
+
+MOST = 10**9
+
+
+def natural(lowest: int, highest: int = MOST) -> Callable[[str], int]:
+    """Argument type: a whole number from `lowest` to `highest`, in decimal digits."""
 
     def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = lowest - 1
-        if value < lowest:
-            raise argparse.ArgumentTypeError(f"{text!r}: needs a whole number from {lowest} up")
+        value = _whole(text)
+        if value is None or value < lowest:
+            raise argparse.ArgumentTypeError(
+                f"{shown(text)}: needs a whole number from {lowest} up"
+            )
+        if value > highest:
+            raise argparse.ArgumentTypeError(
+                f"{shown(text)}: needs a whole number from {lowest} to {highest:,}"
+            )
         return value
 
     return parse
+
+
+def integer(text: str) -> int:
+    """Argument type: a whole number of whose range another has the say; at most `MOST` in size."""
+    value = _whole(text)
+    if value is None or abs(value) > MOST:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)}: needs a whole number from {-MOST:,} to {MOST:,}"
+        )
+    return value
+
+
+def number(lowest: float = -MOST, highest: float = MOST) -> Callable[[str], float]:
+    """Argument type: a finite number from `lowest` to `highest`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text) if re.fullmatch(r"[-+.0-9eE]+", text) else math.nan
+        except ValueError:
+            value = math.nan
+        needed = f"a number from {lowest:g} up" if lowest > -MOST else "a finite number"
+        if value > highest and value < math.inf:
+            needed = f"a number from {lowest:g} to {highest:g}"
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"{shown(text)}: needs {needed}")
+        return value
+
+    return parse
+
+
+def _whole(text: str) -> int | None:
+    """What the digits say; None for anything else. More than 20 digits are enough of them."""
+    return int(text[:20]) if re.fullmatch("-?[0-9]+", text) else None
+
+
+seed_number = natural(0, 2**32 - 1)
+"""Argument type: what random numbers are drawn with."""
+
+worker_count = natural(1, 1024)
+"""Argument type: processes or threads side by side."""

@@ -2,15 +2,26 @@
 
 import io
 import os
+import reprlib
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from analog_models import interrupts, processes
 
-__all__ = ["ArtefactError", "CodeError", "GaincellError", "SpecError", "ToolError", "run_command"]
+__all__ = [
+    "ArtefactError",
+    "CodeError",
+    "GaincellError",
+    "SpecError",
+    "ToolError",
+    "readable",
+    "run_command",
+    "shown",
+]
 
 EXIT_ERROR = 2
 EXIT_SIGNAL = 128  # and the number of the signal, as shells have it
@@ -34,6 +45,24 @@ class ArtefactError(GaincellError):
 
 class ToolError(GaincellError):
     """An external program that is missing or failed."""
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 3
+LONGEST_SHOWN, LONGEST_NAME = 60, 40  # characters
+
+
+def shown(value: Any) -> str:
+    """A value as an error message shows it: as Python writes it, in one line, cut off if long."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
+def readable(key: Any) -> str:
+    """The name of a field as an error message shows it: as it is, or as `shown` if it is odd."""
+    text = str(key)
+    return text if text.isprintable() and 0 < len(text) <= LONGEST_NAME else shown(text)
 
 
 def run_command(main: Callable[[], int], *, resumable: bool = False) -> None:

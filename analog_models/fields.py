@@ -1,13 +1,15 @@
 """What the groups of a specification are made of: frozen models whose fields carry a unit."""
 
-from reprlib import repr  # cut off where it is long
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from analog_models.errors import readable, shown
+
 __all__ = [
     "MAX_CYCLES",
     "MAX_SLOTS",
+    "AsTuple",
     "Bound",
     "Count",
     "Cycle",
@@ -21,20 +23,26 @@ __all__ = [
 
 MAX_CYCLES = 4096
 MAX_SLOTS = 65536
+MOST_SENTENCES = 2
 
 Count = Annotated[int, Field(gt=0, le=MAX_SLOTS)]
 Cycles = Annotated[int, Field(gt=0, le=MAX_CYCLES)]
 Cycle = Annotated[int, Field(ge=0, le=MAX_CYCLES)]
 Volts = Annotated[float, Field(ge=0, le=10)]
+AsTuple = Field(strict=False)  # a tuple may come as the list that JSON has instead
 
 Bound = tuple[str, float, float, float, str]
 """A rule across fields: (field, value, lowest, highest, reason)."""
 
 
 class Group(BaseModel):
-    """Some quantities of a specification."""
+    """Some quantities of a specification.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    No type stands for another, but a whole number for a real one: not `true` or `"64"` for 64, and
+    not 64.0 where a whole number is needed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 def unit(name: str, default: Any = ...) -> Any:
@@ -48,13 +56,16 @@ def unit_of(field: Any) -> str:
 
 
 def sentences(error: ValidationError, *groups: str) -> str:
-    """What is wrong, in one line: each field below `groups`, its value, and what is allowed."""
-    return "; ".join(_sentence(one, groups) for one in error.errors())
+    """What is wrong, in one line: fields below `groups`, their values, and what is allowed."""
+    found = error.errors()
+    text = "; ".join(_sentence(one, groups) for one in found[:MOST_SENTENCES])
+    more = len(found) - MOST_SENTENCES
+    return f"{text}; and {more} more" if more > 0 else text
 
 
 def _sentence(error: Any, groups: tuple[str, ...]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return message
-    given = "" if error["type"] == "missing" else f" = {repr(error['input'])}"
-    return f"{'.'.join(map(str, (*groups, *error['loc'])))}{given}: {message}"
+    given = "" if error["type"] == "missing" else f" = {shown(error['input'])}"
+    return f"{'.'.join(map(readable, (*groups, *error['loc'])))}{given}: {message}"

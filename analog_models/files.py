@@ -1,21 +1,28 @@
-"""Files that are either written whole or not at all."""
+"""Files that are either written whole or not at all, and read whole or refused."""
 
+import codecs
 import fcntl
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from analog_models.errors import ArtefactError
+from analog_models.errors import ArtefactError, shown
+from analog_models.strict_json import parse_json
 
 __all__ = [
+    "MOST_BYTES",
     "locked",
+    "read_bytes",
     "read_json",
+    "read_text",
     "replacing",
     "scratch_folder",
     "sha256",
@@ -25,6 +32,8 @@ __all__ = [
 ]
 
 IN_USE = ".in-use"  # locked by the process to which the folder belongs
+MOST_TEXT = 64 * 2**20  # bytes; the project's own files are far smaller
+MOST_BYTES = 4 * 2**30
 
 
 @contextmanager
@@ -96,19 +105,58 @@ def write_json(path: Path, content: Any) -> Path:
     return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Content of a JSON file. Raises `ArtefactError` if it is missing or not JSON."""
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """A file to read; of what the system refuses, and of what is no file, an `ArtefactError`.
+
+    One could wait for ever for a pipe, and some devices have no end.
+    """
     try:
-        return json.loads(path.read_text("utf-8"))
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ArtefactError(f"{path}: is {_kind(path)}, needs a file")
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise ArtefactError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ArtefactError(f"{path}: not JSON: {error}") from error
+    except ValueError as error:  # of a name that no file can have
+        raise ArtefactError(f"{shown(str(path))}: {error}") from error
+
+
+def _kind(path: Path) -> str:
+    kinds = {"a folder": path.is_dir, "a pipe": path.is_fifo, "a socket": path.is_socket}
+    return next((name for name, is_one in kinds.items() if is_one()), "a device")
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Content of a file.
+
+    Raises `ArtefactError` if it is missing, no file (but a folder or a pipe), or longer than `most`
+    bytes.
+    """
+    with _opened(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ArtefactError(f"{path}: longer than the {most / 2**20:,.0f} MiB that are allowed")
+    return content
+
+
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
+    """Content of a UTF-8 file. Raises `ArtefactError`, as `read_bytes` and for other encodings."""
+    content = read_bytes(path, most)
+    if content.startswith(codecs.BOM_UTF8):
+        raise ArtefactError(f"{path}: begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ArtefactError(f"{path}: not UTF-8 text, at byte {error.start}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file. Raises `ArtefactError`, as `read_text` and `parse_json`."""
+    return parse_json(read_text(path), str(path))
 
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal. Raises `ArtefactError` if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ArtefactError(f"{path}: {error.strerror}") from error
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,9 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from analog_models.fields import Count, Group, Volts, unit
+from analog_models.fields import AsTuple, Count, Group, Volts, unit
 
 __all__ = ["Cell", "Clock", "Converter", "Geometry", "Grid", "Leakage", "Levels"]
+
+Coefficient = Annotated[float, Field(ge=-1e9, le=1e9)]
+Row = Annotated[tuple[Coefficient, ...], AsTuple]
 
 
 class Geometry(Group):
@@ -66,14 +69,14 @@ class Cell(Group):
 
     v_supply_v: Annotated[float, Field(gt=0, le=10)] = unit("V")
     v_zero_v: Volts = unit("V")
-    transfer: tuple[tuple[float, ...], ...] = unit("charge / V^(i+j)")
-    linear_gain: float = unit("charge / V")
+    transfer: Annotated[tuple[Row, ...], AsTuple] = unit("charge / V^(i+j)")
+    linear_gain: Coefficient = unit("charge / V")
 
     @field_validator("transfer")
     @classmethod
     def _has_rows(cls, rows: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
-        if not 1 <= len(rows) <= 8 or not all(rows):
-            raise ValueError("needs 1 to 8 rows of at least one coefficient each")
+        if not 1 <= len(rows) <= 8 or not all(1 <= len(row) <= 8 for row in rows):
+            raise ValueError("needs 1 to 8 rows of 1 to 8 coefficients each")
         return rows
 
     @property

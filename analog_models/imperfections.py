@@ -56,7 +56,7 @@ class Imperfections(Group):
     stuck_level: Annotated[int, Field(ge=0)] = unit("level", 0)
     temperature_k: Kelvin = unit("K", 300.0)
     reference_k: Kelvin = unit("K", 300.0)
-    leakage_doubling_k: Annotated[float, Field(gt=0, le=1000)] = unit("K", 10.0)
+    leakage_doubling_k: Annotated[float, Field(ge=1, le=1000)] = unit("K", 10.0)
     device_seed: Annotated[int, Field(ge=0, lt=2**63)] = unit("seed", 0)
 
     @property

@@ -6,17 +6,17 @@ registers (docs/schedules.md), and a schedule that violates one is refused with 
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from analog_models.fields import MAX_CYCLES, Bound, Cycle, Cycles, Group, unit
+from analog_models.fields import MAX_CYCLES, AsTuple, Bound, Cycle, Cycles, Group, unit
 
 __all__ = ["PHASES", "Needs", "Schedule", "Timing", "schedule_hazards"]
 
 PHASES = ("write_k", "write_v", "reset_k", "reset_v", "score", "activate", "read_out")
 
-Interval = tuple[Cycle, Cycle]
+Interval = Annotated[tuple[Cycle, Cycle], AsTuple]
 
 
 class Timing(Group):
@@ -44,7 +44,7 @@ class Schedule(Group):
 
     period: Cycles = unit("cycles")
     hold: Cycle = unit("cycle")
-    capacitors: Literal[1, 2] = unit("per column")
+    capacitors: Annotated[int, Field(ge=1, le=2)] = unit("per column")
     write_k: Interval = unit("cycles")
     write_v: Interval = unit("cycles")
     reset_k: Interval = unit("cycles")

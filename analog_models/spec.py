@@ -8,6 +8,7 @@ values, not the wording, and travels with every artefact that depends on them.
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -15,11 +16,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from analog_models.errors import SpecError
+from analog_models.errors import ArtefactError, SpecError, readable, shown
 from analog_models.fields import MAX_SLOTS, Bound, Group, sentences, unit_of
+from analog_models.files import read_text
 from analog_models.groups import Cell, Clock, Converter, Geometry, Grid, Leakage, Levels
 from analog_models.imperfections import Imperfections
 from analog_models.schedule import Needs, Schedule, Timing, schedule_hazards
+from analog_models.strict_json import parse_json
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -44,12 +47,15 @@ __all__ = [
 ]
 
 DEFAULT_PRESET = "leroux2025"
+QUANTITY = {"value", "unit", "source"}
+
+ScheduleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
 
 
 class HardwareSpec(Group):
     """One attention head of gain cells with its converters and its control plane."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=100)]
     geometry: Geometry
     levels: Levels
     cell: Cell
@@ -58,7 +64,7 @@ class HardwareSpec(Group):
     grid: Grid
     clock: Clock
     timing: Timing
-    schedules: Annotated[dict[str, Schedule], Field(min_length=1, max_length=16)]
+    schedules: Annotated[dict[ScheduleName, Schedule], Field(min_length=1, max_length=16)]
     imperfections: Imperfections = Imperfections()
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -207,10 +213,8 @@ class HardwareSpec(Group):
             if not isinstance(node, dict) or field not in node or whole:
                 raise SpecError(f"specification has no field {path.replace('__', '.')}")
             node[field] = value
-        changed = _validated(tree, f"specification {tree['name']!r}")
-        changed._sources.update(self._sources)
-        changed._sources.update({p.replace("__", "."): "changed by the user" for p in values})
-        return changed
+        sources = {path.replace("__", "."): "changed by the user" for path in values}
+        return _validated(tree, f"specification {tree['name']!r}", self._sources | sources)
 
     def schedule_number(self, name: str) -> int:
         """Number by which the hardware knows a schedule. Raises `SpecError` if there is none."""
@@ -278,18 +282,16 @@ def find_spec(name: str | Path) -> HardwareSpec:
     """A preset by its name, or a specification by the path of its JSON file. Raises `SpecError`."""
     if str(name) in preset_names():
         return load_preset(str(name))
-    if not Path(name).exists():
+    if not os.path.lexists(name):
         raise SpecError(f"{name}: no such file, and no preset: {', '.join(preset_names())}")
     return load_spec(name)
 
 
 def _text(path: str | Path) -> str:
     try:
-        return Path(path).read_text("utf-8")
-    except OSError as error:
-        raise SpecError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 text") from error
+        return read_text(Path(path))
+    except ArtefactError as error:
+        raise SpecError(str(error)) from error
 
 
 def overlay_names() -> list[str]:
@@ -311,10 +313,9 @@ def overlaid(spec: HardwareSpec, overlay: str) -> HardwareSpec:
         names = ", ".join(overlay_names())
         raise SpecError(f"no overlay {overlay!r}: there are {names}, or give a .json file")
     values, sources = _read(text, where)
-    values["name"] = f"{spec.name}-{values.get('name', Path(overlay).stem)}"
-    changed = _validated(_merged(spec.model_dump(), values), where)
-    changed._sources.update(spec._sources | sources)
-    return changed
+    name = values.get("name", Path(overlay).stem)
+    values["name"] = f"{spec.name}-{name}" if isinstance(name, str) else name
+    return _validated(_merged(spec.model_dump(), values), where, spec._sources | sources)
 
 
 def _merged(tree: Any, changes: Any) -> Any:
@@ -327,17 +328,15 @@ def _merged(tree: Any, changes: Any) -> Any:
 def parse_spec(text: str, where: str) -> HardwareSpec:
     """A specification from JSON in the form of the presets. Raises `SpecError`, naming `where`."""
     values, sources = _read(text, where)
-    spec = _validated(values, where)
-    spec._sources.update(sources)
-    return spec
+    return _validated(values, where, sources)
 
 
 def _read(text: str, where: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Bare values of a file in the form of the presets, and the source of each."""
     try:
-        tree = json.loads(text)
-    except ValueError as error:
-        raise SpecError(f"{where}: not JSON: {error}") from error
+        tree = parse_json(text, where)
+    except ArtefactError as error:
+        raise SpecError(str(error)) from error
     if not isinstance(tree, dict):
         raise SpecError(f"{where}: needs an object of groups, has {type(tree).__name__}")
     values: dict[str, Any] = {}
@@ -345,37 +344,44 @@ def _read(text: str, where: str) -> tuple[dict[str, Any], dict[str, str]]:
     for name, part in tree.items():
         if name == "schedules" and isinstance(part, Mapping):
             values[name] = {
-                key: _values(group, Schedule, f"{name}.{key}", where, sources)
+                key: _values(group, Schedule, (name, key), where, sources)
                 for key, group in part.items()
             }
         else:
             model = HardwareSpec.model_fields.get(name)
             kind = model.annotation if model else None
-            values[name] = _values(part, kind, name, where, sources)
+            values[name] = _values(part, kind, (name,), where, sources)
     return values, sources
 
 
-def _values(group: Any, model: Any, path: str, where: str, sources: dict[str, str]) -> Any:
+def _values(
+    group: Any, model: Any, path: tuple[str, ...], where: str, sources: dict[str, str]
+) -> Any:
     """The bare values of one group of a preset, their units compared; notes their sources."""
     if not isinstance(group, Mapping):
         return group
     known = getattr(model, "model_fields", {})
     values = {}
     for field, quantity in group.items():
-        at = f"{where}: {path}.{field}"
+        at = f"{where}: {'.'.join(map(readable, (*path, field)))}"
         if not isinstance(quantity, Mapping) or "value" not in quantity:
             raise SpecError(f"{at}: needs an object with value, unit and source")
-        if field in known and quantity.get("unit") != unit_of(known[field]):
-            raise SpecError(
-                f"{at}: unit is {quantity.get('unit')!r}, needs {unit_of(known[field])!r}"
-            )
+        if unknown := [key for key in quantity if key not in QUANTITY]:
+            raise SpecError(f"{at}: has {shown(unknown[0])}, needs value, unit and source only")
+        found, source = quantity.get("unit"), quantity.get("source", "")
+        if field in known and found != unit_of(known[field]):
+            raise SpecError(f"{at}: unit is {shown(found)}, needs {unit_of(known[field])!r}")
+        if not isinstance(source, str):
+            raise SpecError(f"{at}: source is {shown(source)}, needs text")
         values[field] = quantity["value"]
-        sources[f"{path}.{field}"] = str(quantity.get("source", ""))
+        sources[".".join((*path, field))] = source
     return values
 
 
-def _validated(tree: Mapping[str, Any], where: str) -> HardwareSpec:
+def _validated(tree: Mapping[str, Any], where: str, sources: Mapping[str, str]) -> HardwareSpec:
     try:
-        return HardwareSpec.model_validate(tree)
+        spec = HardwareSpec.model_validate(tree)
     except ValidationError as error:
         raise SpecError(f"{where}: {sentences(error)}") from error
+    spec._sources.update({field: source for field, source in sources.items() if source})
+    return spec

@@ -24,6 +24,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from analog_models.arguments import number
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
@@ -54,6 +55,7 @@ SOURCE = "shakespeare"
 PROMPT_TOKENS = 32
 TEXTS = 16  # of the model's context, for the perplexity
 MODEL = ModelConfig()
+LEAST_TEMPERATURE = 0.001  # that logits can be divided by
 
 
 @dataclass
@@ -235,13 +237,10 @@ def _arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def _temperature(text: str) -> float:
-    """Argument type: a number from 0 up."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: needs a number from 0 up")
+    """Argument type: 0, or a number by which logits can be divided."""
+    value = number(0)(text)
+    if 0 < value < LEAST_TEMPERATURE:
+        raise argparse.ArgumentTypeError(f"{text}: needs 0, or {LEAST_TEMPERATURE} up")
     return value
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from analog_models.arguments import natural
+from analog_models.arguments import natural, seed_number, worker_count
 from analog_models.spec import overlay_names
 from cosim.golden import GOLDEN
 from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS
@@ -39,9 +39,9 @@ def command_parser(
 def add_back_pressure(parser: argparse.ArgumentParser, stalls: int) -> None:
     """Random back-pressure on both streams, by default up to `stalls` cycles."""
     text = f"random back-pressure on both streams, up to N cycles ({stalls})"
-    parser.add_argument("--stalls", type=natural(0), default=stalls, metavar="N", help=text)
+    parser.add_argument("--stalls", type=natural(0, 10**6), default=stalls, metavar="N", help=text)
     text = "its seed, and that of noise (0)"
-    parser.add_argument("--seed", type=natural(0), default=0, metavar="N", help=text)
+    parser.add_argument("--seed", type=seed_number, default=0, metavar="N", help=text)
 
 
 def add_imperfections(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def add_imperfections(parser: argparse.ArgumentParser) -> None:
     text = f"imperfections of the analog side: {names}, or the JSON file of an overlay (none)"
     parser.add_argument("--imperfections", metavar="NAME", help=text)
     text = "number of the piece of hardware that is drawn (0)"
-    parser.add_argument("--device", type=natural(0), default=0, metavar="N", help=text)
+    parser.add_argument("--device", type=seed_number, default=0, metavar="N", help=text)
 
 
 def add_schedule(parser: argparse.ArgumentParser, default: str) -> None:
@@ -67,4 +67,4 @@ def add_simulator(
     add("--sim", choices=names, default=default, help=f"({default or 'one after the other'})")
     if workers:
         text = f"heads simulated at once (as many as this machine has cores, {cores})"
-        add("--workers", type=natural(1), default=cores, metavar="N", help=text)
+        add("--workers", type=worker_count, default=cores, metavar="N", help=text)

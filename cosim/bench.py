@@ -148,7 +148,7 @@ def _arguments() -> argparse.Namespace:
     add_simulator(parser, default=None)
     add = parser.add_argument
     add("--tokens", type=natural(2), default=300, metavar="N", help="tokens of each run (300)")
-    add("--repeats", type=natural(1), default=5, metavar="N", help="runs that count (5)")
+    add("--repeats", type=natural(1, 10**4), default=5, metavar="N", help="runs that count (5)")
     return parser.parse_args()
 
 

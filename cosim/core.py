@@ -13,7 +13,7 @@ import numpy as np
 
 from analog_models.arguments import natural
 from analog_models.errors import run_command
-from analog_models.files import read_json, write_json, write_text
+from analog_models.files import write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
 from analog_models.table import table
@@ -22,6 +22,8 @@ from cosim.core_job import CoreJob, CoreOutcome
 from cosim.golden import load_golden
 from cosim.job import JOB
 from cosim.runner import BUILD_ROOT, SIMULATORS, Build, compiled, emitted, pin_parameters
+from hdl.contract import port_widths, read_contract
+from hdl.core import MAX_HEADS
 from hdl.verilog import CORE, emit_core
 
 __all__ = ["simulate_core"]
@@ -56,10 +58,9 @@ def _build(spec: HardwareSpec, heads: int, say: bool) -> Build:
     what = f"the Verilog of {heads} heads (about 15 s)" if say else ""
     folder = emitted(BUILD_ROOT, what, write, CORE, spec.hash, heads, bench)
     path = folder / f"{CORE}.json"
-    contract = read_json(path)
-    bus = next(port for port in contract["ports"] if port["name"] == "bus__awaddr")
+    contract = read_contract(path)
     parameters = pin_parameters(spec, contract, "pins__0")
-    parameters |= {"HEADS": heads, "ADDR_BITS": bus["width"]}
+    parameters |= {"HEADS": heads, "ADDR_BITS": port_widths(contract)["bus__awaddr"]}
     sources = [folder.resolve() / BENCH.name, BENCH.with_name("array_side.v")]
     return compiled(spec, SIMULATOR, path, sources, parameters, BUILD_ROOT, say=say)
 
@@ -134,7 +135,13 @@ def _arguments() -> argparse.Namespace:
     parser = command_parser("core", __doc__)
     add_schedule(parser, "the first")
     add = parser.add_argument
-    add("--heads", type=natural(1), default=4, metavar="N", help="heads of the core, up to 16 (4)")
+    add(
+        "--heads",
+        type=natural(1, MAX_HEADS),
+        default=4,
+        metavar="N",
+        help=f"heads of the core, up to {MAX_HEADS} (4)",
+    )
     add("--tokens", type=natural(1), default=24, metavar="N", help="tokens of each head (24)")
     add("--pauses", action="store_true", help="random back-pressure on both streams")
     return parser.parse_args()

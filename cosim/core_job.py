@@ -1,15 +1,19 @@
 """What the co-simulation of a core is asked to do and what it found."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from analog_models.errors import CodeError
+from analog_models.fields import AsTuple
+from analog_models.records import Record
 from analog_models.spec import HardwareSpec
-from cosim.job import check_columns, check_token_codes, load_tensors, save_tensors
+from analog_models.strict_json import parse_json
+from analog_models.tensors import check_axes, check_whole, load_tensors, save_tensors
+from cosim.job import Natural, check_columns, check_token_codes
 
 __all__ = ["CoreJob", "CoreOutcome", "Fault"]
 
@@ -22,6 +26,29 @@ class Fault(NamedTuple):
     kind: str
     head: int
     query: int
+
+
+JOB_AXES = {
+    **dict.fromkeys(("q", "k", "v"), ("token", "head", "dimension")),
+    **dict.fromkeys(("flush", "query_only"), ("token",)),
+}
+OUTCOME_AXES = {"out": ("beat", "dimension"), "cycles": ("beat",)}
+
+
+class Options(Record):
+    """The options of a `CoreJob`, as its file has them."""
+
+    schedule: Natural
+    window_length: Natural
+    pauses: bool
+    seed: Natural
+    faults: list[Annotated[tuple[str, Natural, Natural], AsTuple]]
+
+
+class Registers(Record):
+    """What the registers held, by name."""
+
+    registers: dict[str, Natural]
 
 
 @dataclass(frozen=True)
@@ -74,16 +101,20 @@ class CoreJob:
         return flat | flags
 
     def save(self, path: Path) -> None:
-        arrays = {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
-        options = {k: v for k, v in asdict(self).items() if k not in arrays}
+        arrays = {name: getattr(self, name) for name in JOB_AXES}
+        options = {name: getattr(self, name) for name in Options.model_fields}
         save_tensors(path, arrays, {"options": json.dumps(options)})
 
     @classmethod
     def load(cls, path: Path) -> "CoreJob":
+        """A job from a file. Raises `ArtefactError` for what `save` does not write."""
         arrays, metadata = load_tensors(path)
-        options = json.loads(metadata["options"])
-        options["faults"] = tuple(Fault(*fault) for fault in options["faults"])
-        return cls(**arrays, **options)
+        check_axes(path, arrays, JOB_AXES)
+        check_whole(path, arrays, JOB_AXES)
+        options = Options.of(parse_json(metadata.get("options", ""), f"{path}: options"), path)
+        faults = tuple(Fault(*fault) for fault in options.faults)
+        codes = {name: arrays[name] for name in JOB_AXES}
+        return cls(**codes, **options.model_dump(exclude={"faults"}), faults=faults)
 
 
 @dataclass(frozen=True)
@@ -104,5 +135,10 @@ class CoreOutcome:
 
     @classmethod
     def load(cls, path: Path) -> "CoreOutcome":
+        """An outcome from a file. Raises `ArtefactError` for what `save` does not write."""
         arrays, metadata = load_tensors(path)
-        return cls(**arrays, registers=json.loads(metadata["registers"]))
+        check_axes(path, arrays, OUTCOME_AXES)
+        check_whole(path, arrays, OUTCOME_AXES)
+        registers = parse_json(metadata.get("registers", ""), f"{path}: registers")
+        content = Registers.of({"registers": registers}, path)
+        return cls(**{name: arrays[name] for name in OUTCOME_AXES}, registers=content.registers)

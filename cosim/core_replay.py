@@ -19,7 +19,7 @@ from cocotbext.axi import (
 )
 
 from analog_models.errors import GaincellError
-from analog_models.files import read_json, write_json
+from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_spec
 from cosim.core_job import CoreJob, CoreOutcome, Fault
 from cosim.front_end import FrontEnd
@@ -27,6 +27,7 @@ from cosim.job import ERROR, JOB, OUTCOME
 from cosim.packing import lanes
 from cosim.pulses import ReplayLink
 from cosim.tokens import payload_bits
+from hdl.contract import read_contract
 
 RESET_CYCLES = 3
 # What a fault does: the phase in whose run it begins, how many cycles later, and for how long.
@@ -120,7 +121,7 @@ async def core_replay(dut: Any) -> None:
     folder = Path(os.environ["GAINCELL_JOB"])
     try:
         spec = load_spec(folder / "spec.json")
-        contract = read_json(Path(os.environ["GAINCELL_CONTRACT"]))
+        contract = read_contract(Path(os.environ["GAINCELL_CONTRACT"]))
         job = CoreJob.load(folder / JOB)
         core = Core(dut, spec, contract)
         out, cycles = await core.run(job)

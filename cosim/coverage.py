@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from analog_models.arguments import natural
+from analog_models.arguments import natural, seed_number
 from analog_models.errors import GaincellError, run_command
 from analog_models.files import write_json, write_text
 from analog_models.provenance import provenance
@@ -145,7 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser = command_parser("coverage", __doc__, golden=False)
     add = parser.add_argument
     add("--tokens", type=natural(1), default=20000, metavar="N", help="at most (20000)")
-    add("--seed", type=natural(0), default=0, metavar="N", help="of the random jobs (0)")
+    add("--seed", type=seed_number, default=0, metavar="N", help="of the random jobs (0)")
     return parser.parse_args()
 
 

@@ -1,10 +1,4 @@
-"""Golden vectors: the integer codes of an adapted language model's attention, read from files.
-
-A folder holds `manifest.json` and two safetensors files:
-  passage  q, out [layer, head, token, d], k, v [layer, kv head, token, d]: heads on one text, from
-           an empty window; as many query heads share each key and value head, one after the other
-  wrap     q, k, v, out [token, d]: one head fed without flush for more tokens than the window
-"""
+"""Golden vectors, read from files (`analog_models.golden_files`), as streams to co-simulate."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.errors import ArtefactError, CodeError
-from analog_models.files import read_json, sha256
-from analog_models.physics import check_codes
+from analog_models.errors import ArtefactError
+from analog_models.golden_files import (
+    GOLDEN,
+    SIGNALS,
+    read_manifest,
+    read_passage,
+    read_wrap,
+)
 from analog_models.spec import HardwareSpec
-from cosim.job import Job, load_tensors
+from cosim.job import Job
 
 __all__ = ["GOLDEN", "Golden", "Stream", "load_golden"]
-
-GOLDEN = Path(__file__).parents[1] / "ml" / "golden"
-PASSAGE, WRAP = "passage.safetensors", "wrap.safetensors"
-SIGNALS = ("q", "k", "v", "out")
 
 
 @dataclass(frozen=True)
@@ -61,11 +56,11 @@ class Stream:
 class Golden:
     """Golden vectors with the text that they come from.
 
-    layers: their numbers in the model. wrap_head: "layer.head" of the wrap. text, predicted: the
-    passage, and the token that the model predicts after each of its tokens.
+    source: of the text. layers: their numbers in the model. wrap_head: "layer.head" of the wrap.
+    text, predicted: the passage, and the token that the model predicts after each of its tokens.
     """
 
-    manifest: dict[str, Any]
+    source: str
     passage: dict[str, np.ndarray]
     wrap: dict[str, np.ndarray]
     layers: list[int]
@@ -112,59 +107,20 @@ def load_golden(spec: HardwareSpec, folder: Path = GOLDEN) -> Golden:
     """Read golden vectors made for `spec`.
 
     Raises `ArtefactError` for a missing, truncated or altered file, for vectors of another
-    specification, and for codes out of range.
+    specification, for codes out of range, and for a manifest that does not fit them.
     """
-    manifest = read_json(folder / "manifest.json")
-    if not isinstance(manifest, dict):
-        kind = type(manifest).__name__
-        raise ArtefactError(f"{folder / 'manifest.json'}: needs an object, has {kind}")
-    try:
-        made_for, files = manifest["codes_hash"], manifest["files"]
-        text, predicted = files[PASSAGE]["strings"], files[PASSAGE]["predicted_strings"]
-        wrap_head = f"{files[WRAP]['layer']}.{files[WRAP]['head']}"
-        passage, wrap = (_tensors(folder / name, files[name]) for name in (PASSAGE, WRAP))
-        layers = files[PASSAGE].get("layers", list(range(len(passage["q"]))))
-    except (KeyError, TypeError) as error:
-        raise ArtefactError(f"{folder / 'manifest.json'}: has no entry {error}") from error
-    if made_for != spec.codes_hash:
+    manifest = read_manifest(folder)
+    if manifest.codes_hash != spec.codes_hash:
         raise ArtefactError(
-            f"{folder}: golden vectors of a specification of codes {made_for}, not of {spec.name} "
-            f"({spec.codes_hash}); make them anew, or give sim their own "
+            f"{folder}: golden vectors of a specification of codes {manifest.codes_hash}, "
+            f"not of {spec.name} ({spec.codes_hash}); make them anew, or give sim their own "
             "specification with --spec"
         )
-    _check(folder / PASSAGE, passage, ("layer", "head", "token", "dimension"), spec)
-    _check(folder / WRAP, wrap, ("token", "dimension"), spec)
-    return Golden(manifest, passage, wrap, layers, wrap_head, text, predicted)
-
-
-def _tensors(path: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:
-    arrays, _ = load_tensors(path)
-    digest = sha256(path)
-    if digest != entry["sha256"]:
-        raise ArtefactError(f"{path}: SHA-256 is {digest[:12]}…, its manifest says otherwise")
-    return {name: arrays[name] for name in SIGNALS}
-
-
-def _check(
-    path: Path, arrays: dict[str, np.ndarray], axes: tuple[str, ...], spec: HardwareSpec
-) -> None:
-    """Raise `ArtefactError` for shapes and codes that the head cannot take."""
-    shape, shared = arrays["q"].shape, arrays["k"].shape
-    fits = shape == arrays["out"].shape and shared == arrays["v"].shape
-    fits = fits and len(shape) == len(shared) == len(axes) and shape[-1] == spec.geometry.head_dim
-    if fits and "head" in axes:
-        head = axes.index("head")
-        fits = shape[head] % max(1, shared[head]) == 0
-        shared = (*shared[:head], shape[head], *shared[head + 1 :])
-    if not fits or shape != shared:
-        shapes = [array.shape for array in arrays.values()]
-        raise ArtefactError(
-            f"{path}: q, k, v, out have shapes {shapes}: need [{', '.join(axes)}], the last "
-            f"{spec.geometry.head_dim}, with as many or fewer heads of k and v"
-        )
-    levels = {"q": spec.levels.q, "k": spec.levels.kv, "v": spec.levels.kv}
-    for name, count in levels.items():
-        try:
-            check_codes(arrays[name], count, name)
-        except CodeError as error:
-            raise ArtefactError(f"{path}: {error} ([{', '.join(axes)}])") from error
+    passage, wrap = read_passage(folder, manifest, spec), read_wrap(folder, manifest, spec)
+    about, fed = manifest.files.passage, manifest.files.wrap
+    layers, name = about.numbers(len(passage["q"])), f"{fed.layer}.{fed.head}"
+    if fed.layer not in layers or fed.head >= passage["q"].shape[1]:
+        raise ArtefactError(f"{folder}: head {name} of the wrap is not in the passage")
+    return Golden(
+        manifest.source, passage, wrap, layers, name, about.strings, about.predicted_strings
+    )

@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from analog_models.arguments import natural
+from analog_models.arguments import natural, seed_number
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.physics import causal_attention
@@ -120,7 +120,7 @@ def _arguments() -> argparse.Namespace:
     text = "overlay with the sizes (typical)"
     add("--imperfections", default="typical", metavar="NAME", help=text)
     add("--tokens", type=natural(1), default=128, metavar="N", help="of the passage (128)")
-    add("--seed", type=natural(0), default=0, metavar="N", help="of the noise (0)")
+    add("--seed", type=seed_number, default=0, metavar="N", help="of the noise (0)")
     return parser.parse_args()
 
 

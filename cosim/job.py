@@ -3,21 +3,22 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from pydantic import Field
 
 from analog_models.analog_head import AnalogHead
-from analog_models.errors import ArtefactError, CodeError
-from analog_models.files import write_bytes
+from analog_models.errors import CodeError
 from analog_models.noise import HeadNoise
 from analog_models.physics import check_codes
+from analog_models.records import Record
 from analog_models.spec import HardwareSpec
+from analog_models.strict_json import parse_json
+from analog_models.tensors import check_axes, check_whole, load_tensors, save_tensors
 from analog_models.variation import head_variation
 
 __all__ = [
@@ -28,12 +29,34 @@ __all__ = [
     "Outcome",
     "check_columns",
     "check_token_codes",
-    "load_tensors",
-    "save_tensors",
 ]
 
 # Files in the folder of a simulation: what it is asked to do, and which of two it leaves.
 JOB, OUTCOME, ERROR = "job.safetensors", "outcome.safetensors", "error.json"
+
+TOKEN, CODES = ("token",), ("token", "dimension")
+JOB_AXES = {
+    **dict.fromkeys(("q", "k", "v"), CODES),
+    **dict.fromkeys(("flush", "window_length", "query_only", "schedule", "noise"), TOKEN),
+}
+OUTCOME_AXES = {
+    **dict.fromkeys(("out", "queries"), CODES),
+    "counts": ("token", "sub-tile", "dimension"),
+    "rows": ("token", "slot"),
+    **dict.fromkeys(("accepted", "finished", "wall_s"), TOKEN),
+}
+Natural = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Options(Record):
+    """The options of a `Job`, as its file has them."""
+
+    max_gap: Natural
+    max_stall: Natural
+    seed: Natural
+    device: Natural
+    exact: bool
+    waves: bool
 
 
 @dataclass(frozen=True)
@@ -144,13 +167,17 @@ class Job:
         check_columns(self, tops)
 
     def save(self, path: Path) -> None:
-        options = {k: v for k, v in asdict(self).items() if not isinstance(v, np.ndarray)}
+        options = {name: getattr(self, name) for name in Options.model_fields}
         save_tensors(path, _arrays(self), {"options": json.dumps(options)})
 
     @classmethod
     def load(cls, path: Path) -> "Job":
+        """A job from a file. Raises `ArtefactError` for what `save` does not write."""
         arrays, metadata = load_tensors(path)
-        return cls(**arrays, **json.loads(metadata["options"]))
+        check_axes(path, arrays, JOB_AXES)
+        check_whole(path, arrays, JOB_AXES)
+        options = Options.of(parse_json(metadata.get("options", ""), f"{path}: options"), path)
+        return cls(**{name: arrays[name] for name in JOB_AXES}, **options.model_dump())
 
 
 @dataclass(frozen=True)
@@ -204,9 +231,12 @@ class Outcome:
 
     @classmethod
     def load(cls, path: Path) -> "Outcome":
+        """An outcome from a file. Raises `ArtefactError` for what `save` does not write."""
         arrays, _ = load_tensors(path)
-        trace = {k[6:]: arrays.pop(k) for k in list(arrays) if k.startswith("trace.")}
-        return cls(**arrays, trace=trace)
+        check_axes(path, arrays, OUTCOME_AXES)
+        check_whole(path, arrays, OUTCOME_AXES.keys() - {"wall_s"})
+        trace = {k[6:]: array for k, array in arrays.items() if k.startswith("trace.")}
+        return cls(**{name: arrays[name] for name in OUTCOME_AXES}, trace=trace)
 
 
 def _arrays(record: Job | Outcome) -> dict[str, np.ndarray]:
@@ -235,22 +265,3 @@ def check_columns(job: Any, tops: Mapping[str, int]) -> None:
         if values.shape != (job.tokens,):
             raise CodeError(f"{name} has shape {values.shape}: needs [tokens], one number a token")
         check_codes(values, top + 1, name)
-
-
-def save_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Write a safetensors file whole or not at all."""
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    write_bytes(path, save(contiguous, metadata))
-
-
-def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and metadata of a safetensors file. Raises `ArtefactError` if missing or truncated."""
-    try:
-        content = path.read_bytes()
-        arrays = load(content)
-    except OSError as error:
-        raise ArtefactError(f"{path}: {error.strerror}") from error
-    except SafetensorError as error:
-        raise ArtefactError(f"{path}: not a whole safetensors file: {error}") from error
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return arrays, header.get("__metadata__", {})

@@ -13,16 +13,16 @@ import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analog_models.arguments import natural
-from analog_models.errors import ArtefactError, GaincellError, run_command
-from analog_models.files import read_json, scratch_folder, write_json, write_text
+from analog_models.arguments import natural, seed_number, worker_count
+from analog_models.errors import GaincellError, run_command
+from analog_models.files import scratch_folder, write_json, write_text
 from analog_models.processes import threads
 from analog_models.provenance import provenance
+from analog_models.resume import Kept, kept_in
 from analog_models.spec import HardwareSpec
 from analog_models.table import table
 from cosim import batch, judge, stimulus
@@ -30,6 +30,7 @@ from cosim.arguments import command_parser
 from cosim.judge import fault
 from cosim.runner import build, digest
 from cosim.stimulus import closure_spec, random_job
+from hdl.contract import read_contract
 from hdl.mutants import ORIGINAL, Mutation, equal_to_original, list_mutations, mutants
 from hdl.verilog import TOP
 
@@ -37,6 +38,12 @@ GOAL = 0.9
 BATCH = 20  # mutants that one run of Yosys writes
 UNPROVED = "not proved equal: docs/verification.md, Survivors"
 CPU_S = 60  # a mutant that takes longer hangs
+
+
+class KeptVerdicts(Kept):
+    """What gave each mutation away, by its arguments, as the file has it."""
+
+    verdicts: dict[str, str]
 
 
 class Check(NamedTuple):
@@ -77,7 +84,8 @@ def try_all(
     """
     path = folder / "state.json"
     identity = _identity(folder)
-    verdicts = _load(path, identity)
+    kept = kept_in(path, KeptVerdicts, identity)
+    verdicts = dict(kept.verdicts) if kept else {}
     todo = [m for m in mutations if m.arguments not in verdicts]
     if todo and (wrong := examine(spec, mutants([ORIGINAL], folder)[0], folder)):
         raise GaincellError(f"the original does not pass: {wrong}")
@@ -124,16 +132,8 @@ def _identity(folder: Path) -> str:
     files = [*Path(__file__).parent.glob("*.v")]
     files += [Path(module.__file__ or "") for module in (stimulus, batch, judge)]
     texts = [file.read_text("utf-8") for file in sorted(files)]
-    parts = [read_json(folder / f"{TOP}.json")["sha256"], CHECKS, *texts]
+    parts = [read_contract(folder / f"{TOP}.json")["sha256"], CHECKS, *texts]
     return digest(*parts)
-
-
-def _load(path: Path, identity: str) -> dict[str, str]:
-    with suppress(ArtefactError):
-        state = read_json(path)
-        if state["identity"] == identity:
-            return state["verdicts"]
-    return {}
 
 
 def _show(verdicts: dict[str, str], mutations: list[Mutation]) -> None:
@@ -191,9 +191,9 @@ def report(
 def _arguments() -> Any:
     parser = command_parser("mutate", __doc__, golden=False)
     add = parser.add_argument
-    add("--mutants", type=natural(1), default=300, metavar="N", help="(300)")
-    add("--seed", type=natural(0), default=1, metavar="N", help="that draws them (1)")
-    add("--workers", type=natural(1), default=2, metavar="N", help="mutants at once (2)")
+    add("--mutants", type=natural(1, 10**5), default=300, metavar="N", help="(300)")
+    add("--seed", type=seed_number, default=1, metavar="N", help="that draws them (1)")
+    add("--workers", type=worker_count, default=2, metavar="N", help="mutants at once (2)")
     return parser.parse_args()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from cocotb.triggers import First, RisingEdge, Timer
 
 from analog_models.errors import GaincellError
-from analog_models.files import read_json, write_json
+from analog_models.files import write_json
 from analog_models.noise import HeadNoise
 from analog_models.spec import HardwareSpec, load_spec
 from cosim.front_end import FrontEnd
@@ -22,6 +22,7 @@ from cosim.pin_rules import check_pins
 from cosim.progress import Counter
 from cosim.pulses import ExactLink, ReplayLink
 from cosim.tokens import read_accepted, read_results
+from hdl.contract import read_contract
 
 RESET_CYCLES = 3
 TRACED = ("slot", "q", "score", "phi_ps", "row_ps", "width_ps")
@@ -96,7 +97,7 @@ async def replay(dut: Any) -> None:
     folder = Path(os.environ["GAINCELL_JOB"])
     try:
         spec = load_spec(folder / "spec.json")
-        contract = read_json(Path(os.environ["GAINCELL_CONTRACT"]))
+        contract = read_contract(Path(os.environ["GAINCELL_CONTRACT"]))
         counter = os.environ["GAINCELL_PROGRESS"]
         front_end, noise = None, []
         for number, job in enumerate(jobs(folder), start=1):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import hdl
-from analog_models.files import locked, read_json, write_json
+from analog_models.files import locked, write_json
 from analog_models.places import check_path, check_trusted, close_to_others, code_folder
 from analog_models.spec import HardwareSpec
 from cosim.icarus import Icarus
@@ -25,6 +25,7 @@ from cosim.pulses import width_bits
 from cosim.simulation import Build
 from cosim.simulator import TESTBENCH, Simulator
 from cosim.verilator import Verilator
+from hdl.contract import port_widths, read_contract
 from hdl.synth.gates import emit_gates
 from hdl.verilog import TOP, emit
 
@@ -91,8 +92,8 @@ def build(
     """
     SIMULATORS[simulator].check()
     path = (verilog or _emitted_head(spec, build_root, gates, say)) / f"{TOP}.json"
-    contract = read_json(path)
-    width = {port["name"]: port["width"] for port in contract["ports"]}
+    contract = read_contract(path)
+    width = port_widths(contract)
     parameters = {
         **pin_parameters(spec, contract, "pins"),
         "LENGTH_BITS": width["window_length"],
@@ -120,7 +121,7 @@ def compiled(
     """
     chosen = SIMULATORS[simulator]
     identity = digest(
-        read_json(contract)["sha256"],
+        read_contract(contract)["sha256"],
         *(source.read_text("utf-8") for source in bench),
         Path(sys.modules[type(chosen).__module__].__file__ or "").read_text("utf-8"),
         chosen.version(),
@@ -206,7 +207,7 @@ def _sources(pattern: str) -> list[str]:
 
 def pin_parameters(spec: HardwareSpec, contract: dict[str, Any], pins: str) -> dict[str, int]:
     """Parameters of a testbench that say how wide streams and pins are; pins: prefix of theirs."""
-    width = {port["name"]: port["width"] for port in contract["ports"]}
+    width = port_widths(contract)
     return {
         "T_CLK": spec.clock.t_clk_ps,
         "DIM": width[f"{pins}__q_pulse"],

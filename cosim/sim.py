@@ -97,7 +97,7 @@ def _print_report(done: Replay, golden: Golden, tokens: int) -> None:
     _print_rates(done.runs)
     if not done.spec.imperfections.off:
         _print_drifts(done.runs)
-    print(f"text of the passage ({golden.manifest.get('source', 'unknown source')}):")
+    print(f"text of the passage ({golden.source}):")
     print(f"  {_one_line(golden.text[:tokens])}")
     if done.spec.imperfections.off:
         print("what the model predicts after each of its tokens, its attention as computed here:")

@@ -14,6 +14,7 @@ from analog_models.spec import HardwareSpec
 from cosim.job import ERROR, JOB, OUTCOME, Job, Outcome
 from cosim.simulator import Simulator
 from cosim.tokens import write_streams
+from hdl.contract import read_contract
 
 __all__ = ["Build"]
 
@@ -51,7 +52,7 @@ class Build:
     def hand_over(self, job: Job, folder: Path) -> None:
         """Write a job where `cosim.replay` and the testbench look for it."""
         job.save(folder / JOB)
-        write_streams(folder, job, read_json(self.contract))
+        write_streams(folder, job, read_contract(self.contract))
 
     def run_test(
         self,

@@ -10,16 +10,18 @@ import argparse
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from analog_models.arguments import natural
-from analog_models.errors import ArtefactError, GaincellError, ToolError, run_command
-from analog_models.files import read_json, write_json
+from pydantic import Field
+
+from analog_models.arguments import natural, seed_number
+from analog_models.errors import GaincellError, ToolError, run_command
+from analog_models.files import write_json
 from analog_models.processes import threads
 from analog_models.provenance import provenance
+from analog_models.resume import Kept, kept_in
 from analog_models.spec import HardwareSpec
 from cosim import batch, judge, stimulus
 from cosim.arguments import add_simulator, command_parser
@@ -31,13 +33,24 @@ from hdl.verilog import emit
 JOB_TOKENS = 4000
 
 
+Number = Annotated[str, Field(pattern="^(0|[1-9][0-9]{0,18})$")]  # as keys of JSON are
+
+
+class KeptState(Kept):
+    """A `State` as its file has it."""
+
+    done: dict[Number, Annotated[int, Field(ge=1)]]
+    faults: dict[Number, str]
+    seconds: Annotated[float, Field(gt=0)]
+
+
 @dataclass
 class State:
     """What a soak has done; `identity` says of what, and another soak starts anew."""
 
     identity: str
     done: dict[int, int] = field(default_factory=dict)  # tokens by job
-    faults: dict[int, str] = field(default_factory=dict)  # by job
+    faults: dict[int, str] = field(default_factory=dict)  # by seed
     seconds: float = 0.0
 
     @property
@@ -47,13 +60,12 @@ class State:
     @classmethod
     def load(cls, path: Path, identity: str) -> "State":
         """The state in a file, or a fresh one if that is missing or of another soak."""
-        with suppress(ArtefactError):
-            tree = read_json(path)
-            if tree.get("identity") == identity:
-                done = {int(job): tokens for job, tokens in tree["done"].items()}
-                faults = {int(job): text for job, text in tree["faults"].items()}
-                return cls(identity, done, faults, tree["seconds"])
-        return cls(identity)
+        kept = kept_in(path, KeptState, identity)
+        if kept is None:
+            return cls(identity)
+        done = {int(job): tokens for job, tokens in kept.done.items()}
+        faults = {int(seed): text for seed, text in kept.faults.items()}
+        return cls(identity, done, faults, kept.seconds)
 
 
 def main() -> int:
@@ -157,8 +169,14 @@ def _arguments(arguments: list[str] | None = None) -> Any:
     parser = command_parser("soak", __doc__, golden=False)
     add = parser.add_argument
     add("--tokens", type=natural(1), default=10**6, metavar="N", help="(1000000)")
-    add("--job-tokens", type=natural(1), default=JOB_TOKENS, metavar="N", help=f"({JOB_TOKENS})")
-    add("--seed", type=natural(0), default=0, metavar="N", help="of the first job (0)")
+    add(
+        "--job-tokens",
+        type=natural(1, 10**6),
+        default=JOB_TOKENS,
+        metavar="N",
+        help=f"({JOB_TOKENS})",
+    )
+    add("--seed", type=seed_number, default=0, metavar="N", help="of the first job (0)")
     add_simulator(parser)
     parser.set_defaults(sim=fastest_simulator())
     return parser.parse_args(arguments)

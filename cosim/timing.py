@@ -137,7 +137,7 @@ def _row(
 def _arguments() -> argparse.Namespace:
     parser = command_parser("timing", __doc__)
     text = "tokens of each random workload (400)"
-    parser.add_argument("--tokens", type=natural(8), default=400, metavar="N", help=text)
+    parser.add_argument("--tokens", type=natural(8, 10**6), default=400, metavar="N", help=text)
     return parser.parse_args()
 
 

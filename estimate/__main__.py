@@ -53,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     add("--spec", default=DEFAULT_PRESET, help=f"a preset or a JSON file ({DEFAULT_PRESET})")
     add(
         "--tree",
-        type=natural(0),
+        type=natural(0, 1000),
         nargs="?",
         const=9,
         metavar="DEPTH",

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from estimate.errors import EstimateError
 from estimate.models import LanguageModel
-from estimate.quantities import Table, load_table, preset_path
+from estimate.quantities import ShippedTable, Table
 
 __all__ = ["ENGINES", "Engine", "engine_names"]
 
-ENGINES: Table = load_table(preset_path("engines"))
+ENGINES: Table = ShippedTable("engines")
 TITLES = {
     "lpddr": "digital, weights in LPDDR5",
     "hbm": "digital, weights in HBM3",

@@ -1,15 +1,15 @@
 """A GPU as a roofline: it is bound by its arithmetic or by its memory, whichever is slower."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from estimate.models import LanguageModel
-from estimate.quantities import Table, load_table, preset_path
+from estimate.quantities import ShippedTable, Table
 
-__all__ = ["GPUS", "Gpu", "Work", "attention_work", "decode_work"]
+__all__ = ["Gpu", "Work", "attention_work", "decode_work", "gpus"]
 
-TABLE: Table = load_table(preset_path("gpus"))
-NUMBER_BYTES = TABLE["number.bytes"]
+TABLE: Table = ShippedTable("gpus")
 
 
 class Work(NamedTuple):
@@ -42,7 +42,7 @@ def attention_work(heads: int, window: int, head_dim: int = 64, kv_heads: int = 
 
     kv_heads: heads that have keys and values of their own; all of them by default.
     """
-    kv_bytes = 2 * (kv_heads or heads) * window * head_dim * NUMBER_BYTES
+    kv_bytes = 2 * (kv_heads or heads) * window * head_dim * _number_bytes()
     return Work(4 * heads * window * head_dim, kv_bytes)
 
 
@@ -52,13 +52,17 @@ def decode_work(model: LanguageModel, window: int, batch: int) -> Work:
     attention = attention_work(*shape)
     sequences = batch * model.layers
     flop = 2 * model.weights * batch + attention.flop * sequences
-    return Work(flop, model.weights * NUMBER_BYTES + attention.bytes * sequences)
+    return Work(flop, model.weights * _number_bytes() + attention.bytes * sequences)
 
 
-def _gpus() -> dict[str, Gpu]:
+@cache
+def gpus() -> dict[str, Gpu]:
+    """The GPUs that ship with the estimate, by name."""
     names = dict.fromkeys(key.split(".")[0] for key in TABLE if not key.startswith("number"))
     fields = ("peak_flop_per_s", "bandwidth_byte_per_s", "board_w")
     return {name: Gpu(*(TABLE[f"{name}.{field}"] for field in fields)) for name in names}
 
 
-GPUS: dict[str, Gpu] = _gpus()
+def _number_bytes() -> float:
+    """Of a weight, a key's and a value's component."""
+    return TABLE["number.bytes"]

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.errors import run_command
+from analog_models.errors import run_command, shown
 from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec, load_preset
 from estimate.errors import EstimateError
 from estimate.measured import MEASURED, shape_of
-from estimate.workload import Workload
+from estimate.measured_file import ActivityResult, MeasuredFile, SynthesisResult
+from estimate.timing_file import TimedRun, TimingFile
 
 __all__ = ["collect"]
 
@@ -34,16 +35,15 @@ FROM_PROVENANCE = ("git", "time_utc", "packages", "simulator", "wall_s", "stream
 def collect(build: Path, before: Path | None = None) -> dict[str, Any]:
     """The content of `measured.json`; `before`: the file as it was, for what `build` lacks.
 
-    Raises `ArtefactError` for a missing file, `EstimateError` for one of another specification or
-    if there is none at all.
+    Raises `ArtefactError` for a file that is missing or not as its command writes it,
+    `EstimateError` for one of another specification or if there is none at all.
     """
     spec = load_preset()
-    old = {} if before is None or not before.exists() else _object(before)
-    kept = old if old.get("spec", {}).get("hash") == spec.hash else {"sources": {}}
+    kept = _kept(spec, before)
     folders = {"cycles": "timing", "activity": "activity"} | {n: f"synth-{n}" for n in LIBRARIES}
     paths = {name: build / folder / "result.json" for name, folder in folders.items()}
     read = {
-        name: _object(path) if name == "cycles" else _of(spec, path)
+        name: _read(spec, name, path)
         for name, path in paths.items()
         if path.exists() or name not in kept["sources"]
     }
@@ -54,30 +54,42 @@ def collect(build: Path, before: Path | None = None) -> dict[str, Any]:
         for name, result in read.items()
     }
     new = {name: _synthesis(read[name]) for name in LIBRARIES if name in read}
+    cycles = _cycles(spec, paths["cycles"], read["cycles"]) if "cycles" in read else kept["cycles"]
     return {
         "spec": {"name": spec.name, "hash": spec.hash, "shape": shape_of(spec)},
-        "cycles": _cycles(spec, read["cycles"]) if "cycles" in read else kept["cycles"],
+        "cycles": cycles,
         "activity": read["activity"]["activity"] if "activity" in read else kept["activity"],
         "synthesis": kept.get("synthesis", {}) | new,
         "sources": kept["sources"] | sources,
     }
 
 
-def _object(path: Path) -> dict[str, Any]:
-    result = read_json(path)
-    if not isinstance(result, dict):
-        raise EstimateError(f"{path}: needs an object, has {type(result).__name__}")
-    return result
+def _kept(spec: HardwareSpec, before: Path | None) -> dict[str, Any]:
+    """What was measured before, if that was of the same specification."""
+    nothing = {"sources": {}}
+    if before is None or not before.exists():
+        return nothing
+    tree = read_json(before)
+    about = tree.get("spec") if isinstance(tree, dict) else None
+    if isinstance(about, dict) and about.get("hash") != spec.hash:
+        return nothing
+    MeasuredFile.of(tree, before)
+    return tree
 
 
-def _of(spec: HardwareSpec, path: Path) -> dict[str, Any]:
-    result = _object(path)
-    if result.get("spec_hash") != spec.hash:
-        found = result.get("spec_hash")
+def _read(spec: HardwareSpec, name: str, path: Path) -> dict[str, Any]:
+    """The result of a command, which has all that is read of it."""
+    tree = read_json(path)
+    if name == "cycles":  # each of its runs has a specification of its own
+        TimingFile.of(tree, path)
+        return tree
+    found = (ActivityResult if name == "activity" else SynthesisResult).of(tree, path).spec_hash
+    if found != spec.hash:
         raise EstimateError(
-            f"{path}: of specification {found}, not of {spec.name} ({spec.hash}); `make measure`"
+            f"{path}: of specification {shown(found)}, not of {spec.name} ({spec.hash}); "
+            "`make measure`"
         )
-    return result
+    return tree
 
 
 def _synthesis(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,23 +97,30 @@ def _synthesis(result: Mapping[str, Any]) -> dict[str, Any]:
     return {key: result[key] for key in FROM_SYNTHESIS} | {"components": rows}
 
 
-def _cycles(spec: HardwareSpec, timing: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+def _cycles(spec: HardwareSpec, path: Path, tree: Any) -> dict[str, dict[str, int]]:
     """Cycles of every schedule, from full-size workloads that run in one, without a gap."""
     cycles = {}
-    for row in timing.get("workloads", []):
-        workload = Workload.from_columns(row["columns"])
+    for run in TimingFile.of(tree, path).workloads:
+        workload = run.workload
         numbers = set(workload.numbers(spec).tolist())
         plain = not (workload.gap.any() or workload.stall.any() or workload.query_only.any())
-        if row["spec_hash"] == spec.hash and row["heads"] == 1 and plain and len(numbers) == 1:
-            accepted, finished = (np.array(row["observed"][k]) for k in ("accepted", "finished"))
-            latencies, periods = set(finished - accepted), set(np.diff(accepted))
-            if len(latencies) > 1 or len(periods) > 1:
-                raise EstimateError(f"{row['name']}: not every token took as many cycles")
+        if run.spec_hash == spec.hash and run.heads == 1 and plain and len(numbers) == 1:
             name = list(spec.schedules)[numbers.pop()]
-            cycles[name] = {"latency": int(latencies.pop()), "between": int(periods.pop())}
+            cycles[name] = _even(path, run)
     if missing := set(spec.schedules) - set(cycles):
-        raise EstimateError(f"timing: no run of {', '.join(missing)}; `make measure`")
+        raise EstimateError(f"{path}: no run of {', '.join(missing)}; `make measure`")
     return cycles
+
+
+def _even(path: Path, run: TimedRun) -> dict[str, int]:
+    """Latency and period of a run, the same for every token."""
+    accepted, finished = (np.array(run.observed.get(kind, [])) for kind in ("accepted", "finished"))
+    if len(accepted) != len(finished) or len(accepted) < 2:
+        raise EstimateError(f"{path}: {shown(run.name)}: needs as many tokens accepted as finished")
+    latencies, periods = set(finished - accepted), set(np.diff(accepted))
+    if len(latencies) > 1 or len(periods) > 1:
+        raise EstimateError(f"{path}: {shown(run.name)}: not every token took as many cycles")
+    return {"latency": int(latencies.pop()), "between": int(periods.pop())}
 
 
 def main() -> int:
@@ -116,6 +135,7 @@ def main() -> int:
     add("--out", type=Path, default=MEASURED, help="file to write (estimate/measured.json)")
     args = parser.parse_args()
     measured = collect(args.build, args.out)
+    MeasuredFile.of(measured, args.build)
     print(f"measured: {write_json(args.out, measured)}")
     return 0
 

@@ -9,10 +9,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from analog_models.errors import SpecError
 from analog_models.files import read_json
 from analog_models.spec import HardwareSpec, load_preset
 from estimate.errors import EstimateError
-from estimate.measured_file import check_measured
+from estimate.measured_file import MeasuredFile
 
 __all__ = ["MEASURED", "Activity", "Measured", "load_measured", "shape_of"]
 
@@ -52,27 +53,24 @@ def shape_of(spec: HardwareSpec) -> dict[str, Any]:
 def load_measured(path: Path = MEASURED) -> Measured:
     """Read what was measured.
 
-    Raises `ArtefactError` if the file is missing, `EstimateError` if it has not all parts, has
-    a value that is not allowed, or was measured on another shape of the preset.
+    Raises `ArtefactError` if the file is missing, has not all parts, or a value that is not
+    allowed, `EstimateError` if it was measured on another shape of the preset.
     """
     tree = read_json(path)
+    file = MeasuredFile.of(tree, path)
     try:
-        spec = load_preset(tree["spec"]["name"])
-        if tree["spec"]["shape"] != shape_of(spec):
-            raise EstimateError(
-                f"{path}: measured on another {spec.name}; measure again with `make measure`"
-            )
-        check_measured(tree, str(path))
-        activity = tree["activity"]
-        return Measured(
-            spec,
-            tree["cycles"],
-            tree["synthesis"],
-            {name: of["mean"] for name, of in activity.items()},
-            {name: (of["lowest"], of["highest"]) for name, of in activity.items()},
-            tree["sources"],
+        spec = load_preset(file.spec.name)
+    except SpecError as error:
+        raise EstimateError(f"{path}: {error}") from error
+    if file.spec.shape != shape_of(spec):
+        raise EstimateError(
+            f"{path}: measured on another {spec.name}; measure again with `make measure`"
         )
-    except KeyError as error:
-        raise EstimateError(f"{path}: has no entry {error}") from error
-    except (TypeError, AttributeError) as error:
-        raise EstimateError(f"{path}: not what `python -m estimate.measure` writes") from error
+    return Measured(
+        spec,
+        tree["cycles"],
+        tree["synthesis"],
+        {name: of.mean for name, of in file.activity.items()},
+        {name: (of.lowest, of.highest) for name, of in file.activity.items()},
+        tree["sources"],
+    )

@@ -3,27 +3,18 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from analog_models.fields import sentences
-from estimate.errors import EstimateError
+from analog_models.records import Provenance, Record
 from estimate.logic import LOGIC_BLOCKS
 
-__all__ = ["SIGNALS", "check_measured"]
+__all__ = ["SIGNALS", "ActivityResult", "MeasuredFile", "SynthesisResult"]
 
 SIGNALS = (
     *("query_duty", "query_pulses", "score_moved", "score_net", "phi_duty", "phi_pulses"),
     *("row_moved", "row_net", "out_duty", "out_pulses", "sign_changes", "write_step"),
 )
 """Names of `cosim.activity.head_activity`."""
-
-
-def check_measured(tree: Mapping[str, Any], where: str) -> None:
-    """Raise `EstimateError`, naming field, value and what is allowed, if a part is not right."""
-    try:
-        _File.model_validate(tree)
-    except ValidationError as error:
-        raise EstimateError(f"{where}: {sentences(error)}") from error
 
 
 def _with(*names: str) -> AfterValidator:
@@ -42,29 +33,26 @@ def _require(found: Iterable[str], names: Iterable[str]) -> None:
         raise ValueError(f"has no {', '.join(missing)}")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+Share = Annotated[float, Field(ge=0, le=1e12)]
+Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
+Cycles = Annotated[int, Field(gt=0, le=10**6)]
 
 
-Share = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Cycles = Annotated[int, Field(gt=0)]
-
-
-class _Cycles(_Part):
+class _Cycles(Record):
     latency: Cycles
     between: Cycles
 
 
-class _Spread(_Part):
+class _Spread(Record):
     mean: Share
     lowest: Share
     highest: Share
 
 
-class _Component(_Part):
+class _Component(Record):
     component: str
-    flip_flops: Annotated[int, Field(ge=0)]
+    cells: Annotated[int, Field(ge=0)]
+    flip_flops: Annotated[int, Field(ge=0, le=10**9)]
     area_um2: Share
     leakage_w: Share
 
@@ -74,27 +62,62 @@ def _all_blocks(rows: list[_Component]) -> list[_Component]:
     return rows
 
 
-class _Energy(_Part):
+class _Energy(Record):
     cycles_per_token: Positive
     energy_j: Annotated[dict[str, Share], _with(*LOGIC_BLOCKS)]
 
 
-class _Kinds(_Part):
+class _Kinds(Record):
     quiet: _Energy
     random: _Energy
 
 
-class _Synthesis(_Part):
+class _Synthesis(Record):
     library: str
-    node_m: Positive
-    supply_v: Positive
+    library_title: str
+    node_m: Annotated[float, Field(ge=1e-9, le=1e-4)]
+    supply_v: Annotated[float, Field(ge=0.01, le=100)]
+    cells: Annotated[int, Field(ge=0)]
+    flip_flops: Annotated[int, Field(ge=0)]
+    area_um2: Share
+    leakage_w: Share
+    power_period_s: Share
     random_activity: Annotated[dict[str, Positive], _with("query_duty", "out_duty")]
     energy_by_schedule: Annotated[dict[str, _Kinds], Field(min_length=1)]
     components: Annotated[list[_Component], AfterValidator(_all_blocks)]
 
 
-class _File(_Part):
+Activities = Annotated[dict[str, _Spread], _with(*SIGNALS)]
+
+
+class ActivityResult(Provenance):
+    """What is read of the result of `cosim.activity`."""
+
+    spec_hash: str
+    activity: Activities
+
+
+class SynthesisResult(Provenance, _Synthesis):
+    """What is read of the result of `hdl.synth`."""
+
+    spec_hash: str
+
+
+class _Spec(Record):
+    name: str
+    hash: str
+    shape: dict[str, Any]
+
+
+class _Source(Provenance):
+    simulator: str = ""
+
+
+class MeasuredFile(Record):
+    """All of `measured.json`."""
+
+    spec: _Spec
     cycles: dict[str, _Cycles]
-    activity: Annotated[dict[str, _Spread], _with(*SIGNALS)]
+    activity: Activities
     synthesis: Annotated[dict[str, _Synthesis], Field(min_length=1)]
-    sources: dict[str, dict[str, Any]]
+    sources: dict[str, _Source]

@@ -1,35 +1,50 @@
 """Shapes of language models, and how much there is to do for a token outside attention."""
 
-from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import Annotated, Self
 
+from pydantic import ConfigDict, Field, model_validator
+
+from analog_models.errors import ArtefactError, readable
 from analog_models.files import read_json
+from analog_models.records import Record
 from estimate.errors import EstimateError
 from estimate.quantities import preset_path
 
-__all__ = ["LanguageModel", "model_names", "named_model"]
+__all__ = ["LanguageModel", "load_models", "model_names", "named_model"]
 
 PASSES_OF_NORM = 4  # over a vector: mean, variance, scale, and the sum with what comes past
 
 
-@dataclass(frozen=True)
-class LanguageModel:
+Size = Annotated[int, Field(gt=0, le=10**7)]
+
+
+class LanguageModel(Record):
     """A decoder: `layers` of attention and a feed-forward network, then the vocabulary.
 
     hidden: width of the feed-forward network, `gated` with two matrices before it and not one.
     kv_heads: heads with keys and values of their own.
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     title: str
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    hidden: int
+    layers: Size
+    width: Size
+    heads: Size
+    kv_heads: Size
+    head_dim: Size
+    hidden: Size
     gated: bool
-    vocabulary: int
+    vocabulary: Size
     source: str
+
+    @model_validator(mode="after")
+    def _heads_share(self) -> Self:
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads = {self.heads}: needs a multiple of kv_heads, {self.kv_heads}")
+        return self
 
     @property
     def group(self) -> int:
@@ -61,10 +76,19 @@ class LanguageModel:
         return self.layers * a_layer + PASSES_OF_NORM * self.width
 
 
+def load_models(path: Path) -> dict[str, LanguageModel]:
+    """The models of a file by name. Raises `ArtefactError`, naming field, value and needs."""
+    tree = read_json(path)
+    if not isinstance(tree, dict):
+        raise ArtefactError(f"{path}: needs an object of models, has {type(tree).__name__}")
+    return {
+        name: LanguageModel.of(fields, f"{path}: {readable(name)}") for name, fields in tree.items()
+    }
+
+
 @cache
 def _models() -> dict[str, LanguageModel]:
-    tree = read_json(preset_path("models"))
-    return {name: LanguageModel(**fields) for name, fields in tree.items()}
+    return load_models(preset_path("models"))
 
 
 def model_names() -> list[str]:

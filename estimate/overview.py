@@ -7,7 +7,7 @@ from typing import Any
 from analog_models.spec import HardwareSpec
 from estimate.calibration import calibrated
 from estimate.engines import Engine, engine_names
-from estimate.gpu import GPUS, attention_work, decode_work
+from estimate.gpu import attention_work, decode_work, gpus
 from estimate.head import BASES, Head
 from estimate.measured import Activity, Measured
 from estimate.models import LanguageModel, model_names, named_model
@@ -120,7 +120,7 @@ class Estimate:
         heads, window = (round(PUBLISHED[f"comparison.{k}"]) for k in ("heads", "window"))
         work = attention_work(heads, window)
         latency_s, rows = self.head(next(iter(self.spec.schedules))).latency_s, []
-        for name, gpu in GPUS.items():
+        for name, gpu in gpus().items():
             least_s = gpu.seconds(work)
             row = {"gpu": name, "roofline_s": least_s, "bound_by": gpu.bound(work)}
             if f"{name}.token_s" in PUBLISHED:
@@ -188,7 +188,7 @@ class Estimate:
         shape = named_model(model)
         system = self.system(shape, engine, schedule, work)
         step = decode_work(shape, work.slots, work.batch)
-        gpu = GPUS[COMPARED]
+        gpu = gpus()[COMPARED]
         return system.to_tree() | {
             "gpu": COMPARED,
             "gpu_step_s": gpu.seconds(step),

@@ -11,17 +11,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from estimate.breakdown import Breakdown
-from estimate.gpu import GPUS, Gpu, attention_work
+from estimate.gpu import Gpu, attention_work, gpus
 from estimate.head import Head
 from estimate.measured import Activity
 from estimate.quantities import Table
 from estimate.references import PUBLISHED
 
-__all__ = ["Consistency", "Row", "consistency", "oxide_arrays_m2", "published_rows"]
+__all__ = ["Consistency", "Row", "consistency", "gpu_title", "oxide_arrays_m2", "published_rows"]
 
 ROUNDING, CUT_OFF = "rounding", "cut off after the first digit"
 """Remarks of figures that differ in their digits only; all others contradict each other."""
 GPU_TITLES = {"jetson_nano": "Jetson Nano", "rtx4090": "RTX 4090", "h100": "H100"}
+
+
+def gpu_title(name: str) -> str:
+    """What a GPU of the table is called."""
+    return GPU_TITLES.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -126,15 +131,15 @@ def _gpu_rows(head: Head, energy: Breakdown) -> Iterator[Row]:
     p = PUBLISHED
     ours_j = p["comparison.heads"] * energy.value
     work = attention_work(*(round(p[f"comparison.{k}"]) for k in ("heads", "window")))
-    reached = GPUS["rtx4090"].seconds(work) / p["rtx4090.token_s"]
-    power_share = _watts(p, "rtx4090") / GPUS["rtx4090"].board_w
+    reached = gpus()["rtx4090"].seconds(work) / p["rtx4090.token_s"]
+    power_share = _watts(p, "rtx4090") / gpus()["rtx4090"].board_w
     for key, title in GPU_TITLES.items():
         measured = f"{key}.token_s" in p
         if measured:
             token_s, token_j = p[f"{key}.token_s"], p[f"{key}.token_j"]
             how = "the published time and energy of the GPU by ours"
         else:
-            gpu: Gpu = GPUS[key]
+            gpu: Gpu = gpus()[key]
             token_s = gpu.seconds(work) / reached
             token_j = token_s * gpu.board_w * power_share
             how = (
@@ -220,7 +225,7 @@ def _gpu_consistency() -> Iterator[Consistency]:
     yield Consistency(
         "power of the H100 against its board power",
         "W",
-        GPUS["h100"].board_w,
+        gpus()["h100"].board_w,
         implied_w,
         f"{p['h100.energy_reduction']:,.0f} x {heads_j * 1e9:.1f} nJ / "
         f"({p['h100.speed_up']:.0f} x {latency_s * 1e9:.0f} ns)",

@@ -5,15 +5,21 @@ ending is a plain number.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from analog_models.errors import readable, shown
 from analog_models.files import read_json
 from estimate.errors import EstimateError
 
-__all__ = ["Quantity", "Table", "load_table", "preset_path"]
+__all__ = ["Quantity", "ShippedTable", "Table", "load_table", "preset_path"]
+
+LEAST, MOST = 1e-24, 1e24  # SI units without prefixes: no circuit is beyond
+ENTRIES = ("value", "source", "calibrated_on")
 
 
 class UnknownQuantity(EstimateError, KeyError):
@@ -48,8 +54,11 @@ class Table(Mapping[str, float]):
         try:
             return self.quantities[key].value
         except KeyError:
-            known = ", ".join(self.quantities)
-            raise UnknownQuantity(f"{self.name} has no quantity {key!r}: it has {known}") from None
+            group = key.partition(".")[0]
+            known = [name for name in self.quantities if name.startswith(f"{group}.")]
+            known = known or sorted({name.partition(".")[0] for name in self.quantities})
+            has = ", ".join(known)
+            raise UnknownQuantity(f"{self.name} has no quantity {key!r}: it has {has}") from None
 
     def __contains__(self, key: object) -> bool:
         return key in self.quantities
@@ -70,17 +79,37 @@ class Table(Mapping[str, float]):
         return Table(self.name, changed)
 
 
+class ShippedTable(Table):
+    """A table that ships with the estimate, by its name; read when it is first needed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:  # type: ignore[override]
+        return load_table(preset_path(self.name)).quantities
+
+
 def load_table(path: Path) -> Table:
     """Read groups of quantities, `{group: {name: {value, source}}}`.
 
-    Raises `EstimateError` for a quantity that is not positive and finite or has no source.
+    Raises `ArtefactError` for a file that is missing or not JSON, `EstimateError` for a quantity
+    that is not positive and finite or has no source.
     """
     quantities = {}
-    for group, fields in read_json(path).items():
-        for field, entry in fields.items():
-            name = f"{group}.{field}"
-            quantities[name] = _checked(f"{path}: {name}", _quantity(f"{path}: {name}", entry))
+    for group, fields in _object(str(path), read_json(path)).items():
+        for field, entry in _object(f"{path}: {readable(group)}", fields).items():
+            where = f"{path}: {readable(group)}.{readable(field)}"
+            if not (re.fullmatch(r"\w+", group) and re.fullmatch(r"\w+", field)):
+                raise EstimateError(f"{where}: needs a name of letters, digits and _")
+            quantities[f"{group}.{field}"] = _checked(where, _quantity(where, entry))
     return Table(path.stem, quantities)
+
+
+def _object(where: str, tree: Any) -> Mapping[str, Any]:
+    if not isinstance(tree, Mapping):
+        raise EstimateError(f"{where}: needs an object, has {type(tree).__name__}")
+    return tree
 
 
 def preset_path(name: str) -> Path:
@@ -91,15 +120,22 @@ def preset_path(name: str) -> Path:
 def _quantity(where: str, entry: Any) -> Quantity:
     if not isinstance(entry, Mapping) or not {"value", "source"} <= set(entry):
         raise EstimateError(f"{where}: needs an object with value and source")
-    return Quantity(entry["value"], str(entry["source"]), str(entry.get("calibrated_on", "")))
+    if unknown := [key for key in entry if key not in ENTRIES]:
+        raise EstimateError(f"{where}: has {shown(unknown[0])}, allowed {', '.join(ENTRIES)}")
+    for key in ("source", "calibrated_on"):
+        if not isinstance(entry.get(key, ""), str):
+            raise EstimateError(f"{where}: {key} is {shown(entry[key])}, needs text")
+    return Quantity(entry["value"], entry["source"], entry.get("calibrated_on", ""))
 
 
 def _checked(where: str, quantity: Quantity) -> Quantity:
     value = quantity.value
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise EstimateError(f"{where} = {value!r}: needs a number")
+        raise EstimateError(f"{where} = {shown(value)}: needs a number")
     if value <= 0:
         raise EstimateError(f"{where} = {value}: allowed above 0")
+    if not LEAST <= value <= MOST:
+        raise EstimateError(f"{where} = {value}: allowed {LEAST:g} to {MOST:g}")
     if not quantity.source:
         raise EstimateError(f"{where}: needs a source")
-    return Quantity(value, quantity.source, quantity.calibrated_on)
+    return quantity

@@ -1,10 +1,10 @@
 """The tables that ship with the estimate, as they are."""
 
-from estimate.quantities import Table, load_table, preset_path
+from estimate.quantities import ShippedTable, Table
 
 __all__ = ["CIRCUITS", "PUBLISHED"]
 
-CIRCUITS: Table = load_table(preset_path("circuits"))
+CIRCUITS: Table = ShippedTable("circuits")
 """Parameters of the circuits; `calibration.calibrated` solves those that the paper decides."""
-PUBLISHED: Table = load_table(preset_path("published"))
+PUBLISHED: Table = ShippedTable("published")
 """Figures of Leroux et al. 2025."""

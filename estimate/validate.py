@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.errors import run_command
-from analog_models.files import read_json, write_json
+from analog_models.errors import ArtefactError, run_command, shown
+from analog_models.files import write_json
 from analog_models.provenance import provenance
 from analog_models.spec import load_spec
 from analog_models.table import table
 from estimate.errors import EstimateError
+from estimate.timing_file import TimedRun, TimingFile
 from estimate.virtual import Timing, predict
-from estimate.workload import Workload
 
 __all__ = ["PUBLISHED_ACCURACY", "compare", "validate"]
 
@@ -34,66 +34,73 @@ REPEATS = 9  # the fastest of them is what the model takes
 def validate(timing: Path) -> dict[str, Any]:
     """Rows and the worst of them, for the file that the co-simulation wrote.
 
-    Raises `ArtefactError` if it is missing, `EstimateError` if there is nothing to compare.
+    Raises `EstimateError` if it is missing, not as that writes it, or there is nothing to compare.
     """
-    found = read_json(timing)
-    if not isinstance(found, Mapping) or not found.get("workloads"):
-        raise EstimateError(f"{timing}: has no workloads; run `make validate`")
-    rows = [compare(row, timing.parent) for row in found["workloads"]]
-    heads = [row for row in rows if row["times_faster"] is not None]
+    try:
+        found = TimingFile.read(timing)
+    except ArtefactError as error:
+        raise EstimateError(f"{error}; run `make validate`") from error
+    rows = [compare(run, timing) for run in found.workloads]
+    largest = max(row["window"] for row in rows)
+    heads = [r["times_faster"] for r in rows if r["times_faster"] and r["window"] == largest]
+    if not heads:
+        raise EstimateError(f"{timing}: has no head of full size by itself; run `make validate`")
     return {
         "accuracy": min(row["accuracy"] for row in rows),
         "tokens": sum(row["tokens"] for row in rows),
         "tokens_off": sum(row["tokens_off"] for row in rows),
-        "times_faster_full_size": min(
-            row["times_faster"] for row in heads if row["window"] == max(r["window"] for r in rows)
-        ),
+        "times_faster_full_size": min(heads),
         "published_accuracy": PUBLISHED_ACCURACY,
-        "simulator": found["simulator"],
+        "simulator": found.simulator,
         "rows": rows,
-        "cosim": {key: found[key] for key in ("git", "time_utc")},
+        "cosim": {"git": found.git.model_dump(exclude_unset=True), "time_utc": found.time_utc},
     }
 
 
-def compare(row: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """One workload: cycles seen and predicted, and how long both took.
+def compare(run: TimedRun, timing: Path) -> dict[str, Any]:
+    """One workload of a file: cycles seen and predicted, and how long both took.
 
     tokens_off: how many tokens have any edge that is not where it was predicted.
     """
-    spec = load_spec(folder / row["spec"])
-    workload = Workload.from_columns(row["columns"])
-    if row["heads"] > 1:
-        workload = workload.in_core(row["heads"])
+    where = f"{timing}: {shown(run.name)}"
+    spec = load_spec(timing.parent / run.spec)
+    if spec.hash != run.spec_hash:
+        raise EstimateError(f"{where}: {run.spec} is another specification; run `make validate`")
+    workload = run.workload
+    if run.heads > 1:
+        workload = workload.in_core(run.heads)
     seconds = []
     for _ in range(REPEATS):
         start = time.perf_counter()
         predicted = predict(spec, workload)
         seconds.append(time.perf_counter() - start)
-    seen = {name: np.asarray(edges) for name, edges in row["observed"].items()}
-    offsets = _offsets(row["name"], seen, predicted)
+    seen: dict[str, np.ndarray] = {kind: np.asarray(e) for kind, e in run.observed.items()}
+    offsets = _offsets(where, seen, predicted)
     ends = max(seen, key=lambda name: int(seen[name][-1]))
     first = min(seen, key=lambda name: int(seen[name][0]))
     cycles = int(seen[ends][-1] - seen[first][0])
+    if cycles <= 0:
+        raise EstimateError(f"{where}: observed edges take no time; run `make validate`")
     guess = int(getattr(predicted, ends)[-1] - getattr(predicted, first)[0])
     return {
-        "name": row["name"],
-        "tokens": row["tokens"],
+        "name": run.name,
+        "tokens": run.tokens,
         "window": spec.geometry.window,
         "cycles": cycles,
         "predicted_cycles": guess,
         "accuracy": 1 - abs(guess - cycles) / cycles,
         "tokens_off": int(np.any([o != 0 for o in offsets], axis=0).sum()),
-        "cosim_s": row["wall_s"],
+        "cosim_s": run.wall_s,
         "model_s": min(seconds),
-        "times_faster": row["wall_s"] / min(seconds) if row["heads"] == 1 else None,
+        "times_faster": run.wall_s / min(seconds) if run.heads == 1 else None,
     }
 
 
-def _offsets(name: str, seen: Mapping[str, np.ndarray], predicted: Timing) -> list[np.ndarray]:
+def _offsets(where: str, seen: Mapping[str, np.ndarray], predicted: Timing) -> list[np.ndarray]:
     """Edges seen minus predicted, the first token's first edge being the same."""
     columns = [(edges, getattr(predicted, kind)) for kind, edges in seen.items()]
     if not columns or any(len(a) != len(b) for a, b in columns):
-        raise EstimateError(f"{name}: observed edges do not fit the workload; run `make validate`")
+        raise EstimateError(f"{where}: observed edges do not fit the workload; run `make validate`")
     zero = columns[0][0][0] - columns[0][1][0]
     return [a - b - zero for a, b in columns]
 

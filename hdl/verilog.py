@@ -17,11 +17,12 @@ from amaranth import Shape
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
+from analog_models.arguments import natural
 from analog_models.errors import run_command
 from analog_models.files import write_json, write_text
 from analog_models.processes import adopted
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
-from hdl.core import AttentionCore, check_core
+from hdl.core import MAX_HEADS, AttentionCore, check_core
 from hdl.head import AttentionHead
 from hdl.procedural import proceduralise
 from hdl.registers import REGISTERS
@@ -122,7 +123,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m hdl.verilog", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/verilog"), help="output folder")
     parser.add_argument("--spec", default=DEFAULT_PRESET, help="a preset or a JSON file")
-    parser.add_argument("--heads", type=int, metavar="N", help="a core of N heads")
+    parser.add_argument(
+        "--heads", type=natural(1, MAX_HEADS), metavar="N", help="a core of N heads"
+    )
     args = parser.parse_args()
     spec = find_spec(args.spec)
     is_head = args.heads is None

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from analog_models.arguments import integer, natural, seed_number
 from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
@@ -238,10 +239,10 @@ def make_parser(prog: str, description: str | None) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
     for name, plan in PLANS.items():
-        add(f"--{name}-steps", type=int, default=plan.steps, help=f"({plan.steps})")
-    add("--batch", type=int, default=8, help="texts of 256 tokens per step (8)")
-    add("--seed", type=int, default=2)
-    add("--threads", type=int, default=0, help="0: as torch chooses")
+        add(f"--{name}-steps", type=integer, default=plan.steps, help=f"({plan.steps})")
+    add("--batch", type=integer, default=8, help="texts of 256 tokens per step (8)")
+    add("--seed", type=seed_number, default=2)
+    add("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
     add("--cache", type=Path, default=corpus.CACHE, help="cached text")
     add("--teacher", type=Path, default=TEACHER, help="teacher checkpoint")
     add("--folder", type=Path, default=Path("build/adapt"), help="run state")

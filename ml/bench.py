@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from analog_models import processes
+from analog_models.arguments import integer
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.physics import causal_attention
@@ -124,11 +125,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="ml.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--heads", type=int, default=12, metavar="N", help="how many (12)")
+    parser.add_argument("--heads", type=integer, default=12, metavar="N", help="how many (12)")
     parser.add_argument(
-        "--tokens", type=int, default=1024, metavar="N", help="whole sub-tiles (1024, the window)"
+        "--tokens",
+        type=integer,
+        default=1024,
+        metavar="N",
+        help="whole sub-tiles (1024, the window)",
     )
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="to time (3)")
+    parser.add_argument("--rounds", type=integer, default=3, metavar="N", help="to time (3)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"for results ({FOLDER})")
     options = parser.parse_args(argv)
     geometry = load_preset().geometry

@@ -16,7 +16,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from analog_models.errors import run_command
-from analog_models.files import scratch_folder, write_bytes
+from analog_models.files import MOST_BYTES, read_text, scratch_folder, write_bytes
+from analog_models.records import Record
+from analog_models.strict_json import parse_json
 from ml.sources import SOURCES, Source
 
 BLOCKS = 50
@@ -38,6 +40,14 @@ class Corpus:
     def digest(self) -> str:
         """SHA-256 over all splits: names the exact text a model was trained on."""
         return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()
+
+
+class _Splits(Record):
+    """A `Corpus` as its file has it."""
+
+    train: dict[str, str]
+    validation: dict[str, str]
+    heldout: dict[str, str]
 
 
 def clean(text: str) -> str:
@@ -90,13 +100,17 @@ def build(folder: Path, sources: Iterable[Source] = SOURCES) -> Corpus:
 
 
 def load(cache: Path = CACHE) -> Corpus:
-    """The corpus from the cache, built first where the cache is empty. Raises CorpusError."""
+    """The corpus from the cache, built first where the cache is empty.
+
+    Raises CorpusError, and ArtefactError for a file in the cache that is damaged.
+    """
     path = cache / "corpus.json"
     if not path.exists():
         with scratch_folder(cache, "fetched-") as scratch:
             corpus = build(scratch)
         write_bytes(path, json.dumps(vars(corpus)).encode())
-    return Corpus(**json.loads(path.read_text("utf-8")))
+    text = read_text(path, MOST_BYTES)
+    return Corpus(**_Splits.of(parse_json(text, str(path)), path).model_dump())
 
 
 def main(argv: list[str] | None = None) -> int:

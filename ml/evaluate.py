@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from analog_models.arguments import integer, natural
 from analog_models.errors import ArtefactError, run_command
 from analog_models.files import read_json, sha256, write_json, write_text
 from analog_models.provenance import provenance
@@ -231,8 +232,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", choices=("all", "shipped", "smollm2"), default="all", help="(all)")
     add("--text", type=Path, metavar="FOLDER", help="*.txt files instead of the held-out text")
     text = f"texts of each kind, at most (shipped: {TEXTS} of 256 tokens; SmolLM2: 16 of 512)"
-    add("--texts", type=int, help=text)
-    add("--threads", type=int, default=0, help="0: as torch chooses")
+    add("--texts", type=integer, help=text)
+    add("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
     add("--teacher", type=Path, default=TEACHER)
     add("--adapted", type=Path, default=ADAPTED)
     add("--folder", type=Path, default=Path("build/adapt"), help="stage files")

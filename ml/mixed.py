@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file; its linear cell")
     add("--texts", type=natural(1), default=TEXTS, help=f"texts of 256 tokens ({TEXTS})")
-    add("--threads", type=natural(0), default=0, help="0: as torch chooses")
+    add("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
     add("--teacher", type=Path, default=TEACHER)
     add("--stage", type=Path, default=STAGE, help=f"({STAGE})")
     add("--out", type=Path, default=FOLDER, help=f"folder ({FOLDER})")

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -22,8 +23,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from analog_models.errors import ArtefactError, run_command
-from analog_models.files import sha256, write_json, write_text
+from analog_models.arguments import natural, seed_number
+from analog_models.errors import ArtefactError, run_command, shown
+from analog_models.files import read_text, sha256, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout
@@ -67,22 +69,40 @@ def measure(model: LanguageModel, spec: HardwareSpec, texts: Tensor, seed: int) 
 
 
 def read_points(path: Path, run: str) -> list[Point]:
-    """The points of a CSV, none where there is no file. Raises ArtefactError for another run's."""
-    if not path.exists():
+    """The points of a CSV, none where there is no file.
+
+    Raises ArtefactError for another run's, and for a table that is damaged.
+    """
+    if not os.path.lexists(path):
         return []
-    kinds = Point.__annotations__
+    table = csv.DictReader(io.StringIO(read_text(path)), strict=True)
     try:
-        rows = [
-            Point(**{name: kinds[name](row[name]) for name in Point._fields})
-            for row in csv.DictReader(io.StringIO(path.read_text("utf-8")))
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"{path}: not a table of this command ({error}); remove it") from error
+        if table.fieldnames is None or set(table.fieldnames) != set(Point._fields):
+            raise ValueError(f"needs the columns {', '.join(Point._fields)}")
+        rows = [_point(row) for row in table]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        why = shown(str(error)).strip("'\"")
+        raise ArtefactError(f"{path}: not a table of this command ({why}); remove it") from error
     if any(row.run != run for row in rows):
         raise ArtefactError(
             f"{path}: of another model, text count, or seed; remove it or choose another --out"
         )
+    if rows and rows[0].sweep != IDEAL:
+        raise ArtefactError(f"{path}: does not begin with the point {IDEAL!r}; remove it")
     return rows
+
+
+def _point(row: dict[Any, Any]) -> Point:
+    """Raises KeyError, TypeError or ValueError for a row that is not one of ours."""
+    if None in row or None in row.values():
+        raise ValueError(f"needs {len(Point._fields)} values in each row")
+    kinds = Point.__annotations__
+    point = Point(**{name: kinds[name](row[name]) for name in Point._fields})
+    if not all(0 < x < math.inf for x in (point.perplexity, point.ratio_to_ideal)):
+        raise ValueError(f"perplexity of {point.sweep} is no positive number")
+    if not 0 <= point.seconds < math.inf:
+        raise ValueError(f"seconds of {point.sweep} are negative or not finite")
+    return point
 
 
 def write_points(path: Path, points: Iterable[Point]) -> Path:
@@ -189,12 +209,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
-    add("--texts", type=int, help=f"texts of 256 tokens ({TEXTS}; with --quick {QUICK_TEXTS})")
+    add(
+        "--texts",
+        type=natural(1),
+        help=f"texts of 256 tokens ({TEXTS}; with --quick {QUICK_TEXTS})",
+    )
     add("--quick", action="store_true", help="few values on little text, into a folder of its own")
     add("--only", action="append", metavar="NAME", help="this sweep; may be given several times")
     add("--adapted", type=Path, default=ADAPTED, help="checkpoint")
-    add("--seed", type=int, default=0, help="of noise (0)")
-    add("--threads", type=int, default=0, help="0: as torch chooses")
+    add("--seed", type=seed_number, default=0, help="of noise (0)")
+    add("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
     add("--out", type=Path, help=f"folder ({FOLDER})")
     return parser
 

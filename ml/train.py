@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from analog_models.arguments import integer, natural, number, seed_number
 from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
@@ -110,14 +111,18 @@ def export(run: Run, model: LanguageModel, corpus_digest: str, out: Path, folder
 def main(argv: list[str] | None = None) -> int:
     """Command line of the teacher's training."""
     parser = argparse.ArgumentParser(prog="ml.train", description=__doc__)
-    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
-    parser.add_argument("--batch", type=int, default=16, help="texts of 256 tokens per step")
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--muon-rate", type=float, help="of matrices, by Muon (AdamW, as the rest)")
-    parser.add_argument("--decay", type=float, default=0.3, help="share of the steps, at the end")
+    parser.add_argument("--steps", type=integer, default=3000, help="optimiser steps")
+    parser.add_argument("--batch", type=integer, default=16, help="texts of 256 tokens per step")
+    parser.add_argument("--learning-rate", type=number(), default=2e-3)
+    parser.add_argument(
+        "--muon-rate", type=number(), help="of matrices, by Muon (AdamW, as the rest)"
+    )
+    parser.add_argument(
+        "--decay", type=number(), default=0.3, help="share of the steps, at the end"
+    )
     parser.add_argument("--start", type=Path, help="teacher to go on from (random weights)")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
+    parser.add_argument("--seed", type=seed_number, default=1)
+    parser.add_argument("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
     parser.add_argument("--cache", type=Path, default=corpus.CACHE, help="cached text")
     parser.add_argument("--folder", type=Path, default=Path("build/teacher"), help="run state")
     parser.add_argument("--out", type=Path, default=TEACHER, help="checkpoint to write")

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analog_models.spec import HardwareSpec
-from estimate.gpu import GPUS, attention_work
-from estimate.published import GPU_TITLES
+from estimate.gpu import attention_work, gpus
+from estimate.published import gpu_title
 from estimate.references import PUBLISHED
 from estimate.report.bars import new_figure
 from estimate.report.svg import DEEP, INK, Drawing, drawing
@@ -79,7 +79,7 @@ def _gpus(tree: Tree) -> Drawing:
     figure.legend(*_gpu_legend(time), loc="outside upper left", ncols=2)
     ours = shown(head["latency_s"], "s")
     found = "; ".join(
-        f"{GPU_TITLES[row['gpu']]}: roofline {shown(row['roofline_s'], 's')}, "
+        f"{gpu_title(row['gpu'])}: roofline {shown(row['roofline_s'], 's')}, "
         f"published {shown(row.get('measured_s'), 's')}"
         for row in tree["gpus"]
     )
@@ -102,7 +102,7 @@ def _gpu_axis(axes: Axes, tree: Tree, published: str, roofline: str) -> None:
         if roofline:
             axes.plot(row[roofline], y, "D", mfc="none", mec=LIMIT, ms=6)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(rows)), [GPU_TITLES[row["gpu"]] for row in rows])
+    axes.set_yticks(range(len(rows)), [gpu_title(row["gpu"]) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
@@ -119,9 +119,9 @@ def _roofline(tree: Tree) -> Drawing:
     figure = new_figure(3.4)
     axes = figure.subplots()
     x = np.geomspace(0.1, 3000, 100)
-    for i, (name, gpu) in enumerate(GPUS.items()):
+    for i, (name, gpu) in enumerate(gpus().items()):
         roof = np.minimum(gpu.peak_flop_per_s, x * gpu.bandwidth_byte_per_s) / TERA
-        axes.plot(x, roof, color=DEEP[i], lw=1.8, label=GPU_TITLES[name])
+        axes.plot(x, roof, color=DEEP[i % len(DEEP)], lw=1.8, label=gpu_title(name))
         if f"{name}.token_s" in PUBLISHED:
             reached = work.flop / PUBLISHED[f"{name}.token_s"] / TERA
             axes.plot(intensity, reached, "o", color=DEEP[i], ms=7)

@@ -134,7 +134,8 @@ def sensitivity_drawings(spec: HardwareSpec, result: Tree) -> Iterator[Drawing]:
     sweeps: dict[str, list[Any]] = {}
     for row in result["rows"]:
         sweeps.setdefault(row["sweep"], []).append(row)
-    sizes = overlaid(spec.ideal, OVERLAY).imperfections.model_dump() | {TOGETHER: 1.0}
+    typical = overlaid(spec.ideal, OVERLAY).imperfections.model_dump()
+    sizes = {name: size for name, size in typical.items() if size} | {TOGETHER: 1.0}
     design = {name: rows for name, rows in sweeps.items() if name not in sizes}
     imperfections = {name: rows for name, rows in sweeps.items() if name in sizes}
     if design:

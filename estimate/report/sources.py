@@ -4,14 +4,17 @@ A result in the build folder comes before the record that ships. A file of anoth
 not shown, and the page says so.
 """
 
-import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analog_models.errors import ArtefactError, shown
 from analog_models.files import read_json
+from analog_models.records import Record
 from analog_models.spec import HardwareSpec
+from estimate.report.results import Checked, Evaluation, ModelRecord, Sensitivity, Validation
 
 __all__ = ["RECORDS", "Source", "find_sources"]
 
@@ -39,41 +42,31 @@ class Source:
 class _Wanted:
     """A result to look for: of the build folder, and perhaps one that ships.
 
-    hash_key: the hash that must be the specification's; empty where a result is of none. keys: what
-    the page reads.
+    content: what the page reads of it; with `spec_hash` or `codes_hash`, which must be the
+    specification's.
     """
 
     name: str
     command: str
     file: str
-    keys: tuple[str, ...]
-    hash_key: str = "spec_hash"
+    content: type[Record]
     record: str = ""
 
 
 WANTED = {
-    "verify": _Wanted(
-        *("golden vectors", "make verify", "verify/result.json"),
-        ("runs", "mismatches", "head_tokens", "simulator", "seed"),
-    ),
-    "sim": _Wanted(
-        *("co-simulation of real text", "make sim", "sim/run.json"),
-        ("runs", "mismatches", "head_tokens", "simulator", "seed"),
-    ),
+    "verify": _Wanted("golden vectors", "make verify", "verify/result.json", Checked),
+    "sim": _Wanted("co-simulation of real text", "make sim", "sim/run.json", Checked),
     "validation": _Wanted(
-        *("virtual model against the RTL", "make validate", "estimate/validation.json"),
-        *(("accuracy", "tokens", "times_faster_full_size", "rows"), ""),
+        "virtual model against the RTL", "make validate", "estimate/validation.json", Validation
     ),
-    "evaluation": _Wanted(
-        "perplexity", "make eval", "eval/result.json", ("rows", "models"), "codes_hash"
-    ),
+    "evaluation": _Wanted("perplexity", "make eval", "eval/result.json", Evaluation),
     "record": _Wanted(
         *("perplexity of the shipped model", "python -m ml.evaluate --card", ""),
-        *(("perplexity", "tokens"), "codes_hash", "evaluation.json"),
+        *(ModelRecord, "evaluation.json"),
     ),
     "sensitivity": _Wanted(
         *("perplexity on other hardware", "make sensitivity", "sensitivity/result.json"),
-        *(("rows", "ideal_perplexity", "texts", "tokens"), "codes_hash", "sensitivity.json"),
+        *(Sensitivity, "sensitivity.json"),
     ),
 }
 
@@ -88,29 +81,24 @@ def _find(wanted: _Wanted, spec: HardwareSpec, build: Path, records: Path) -> So
     places += [(records / wanted.record, "shipped")] if wanted.record else []
     notes = []
     for path, state in places:
-        if not path.is_file():
+        if not os.path.lexists(path):
             continue
         result = read_json(path)
-        if wrong := _misfit(wanted, spec, result):
-            notes.append(f"{path.parent.name}/{path.name} {wrong}")
+        if wrong := _misfit(wanted, spec, result, f"{path.parent.name}/{path.name}"):
+            notes.append(wrong)
             continue
         return Source(wanted.name, wanted.command, path, result, state, "; ".join(notes))
     note = "; ".join(notes) or f"{wanted.command} has not been run here"
     return Source(wanted.name, wanted.command, places[0][0], None, "not run", note)
 
 
-def _misfit(wanted: _Wanted, spec: HardwareSpec, result: Any) -> str:
+def _misfit(wanted: _Wanted, spec: HardwareSpec, result: Any, where: str) -> str:
     """Why a result cannot be shown; empty if it can."""
-    if not isinstance(result, Mapping):
-        return f"holds {type(result).__name__}, not an object: run {wanted.command} again"
     try:
-        json.dumps(result, allow_nan=False)
-    except ValueError:
-        return f"has a number that is not finite: run {wanted.command} again"
-    missing = [key for key in wanted.keys if key not in result]
-    if missing:
-        return f"has no {', '.join(missing)}: run {wanted.command} again"
-    if wanted.hash_key and result.get(wanted.hash_key) != spec.hashes[wanted.hash_key]:
-        found, kind = result.get(wanted.hash_key), wanted.hash_key.replace("_", " ")
-        return f"is of {kind} {found}, not {spec.hashes[wanted.hash_key]}"
+        content = wanted.content.of(result, where)
+    except ArtefactError as error:
+        return f"{error}: run {wanted.command} again"
+    for key, own in spec.hashes.items():
+        if (found := getattr(content, key, own)) != own:
+            return f"{where} is of {key.replace('_', ' ')} {shown(found)}, not {own}"
     return ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from estimate.published import CUT_OFF, GPU_TITLES, ROUNDING
+from estimate.published import CUT_OFF, ROUNDING, gpu_title
 from estimate.report.sources import Source
 from estimate.report.text import Mark, count, percent, shown
 
@@ -98,12 +98,12 @@ def _costs(tree: Tree) -> Iterator[Card]:
 def _beyond(tree: Tree, of_paper: bool) -> Iterator[Card]:
     last = tree["gpus"][-1]
     stated = next(
-        (r for r in tree["published"] if r["name"].endswith(GPU_TITLES[last["gpu"]])), None
+        (r for r in tree["published"] if r["name"].endswith(gpu_title(last["gpu"]))), None
     )
     claim = f"; the paper says × {count(stated['published'])}" if stated else ""
     yield Card(
         f"× {count(last['speed_up_over_roofline'])}",
-        f"faster than an {GPU_TITLES[last['gpu']]} at its memory bandwidth, attention alone",
+        f"faster than an {gpu_title(last['gpu'])} at its memory bandwidth, attention alone",
         [Mark("calibrated" if of_paper else "predicted")],
         f"12 heads, 1,024 tokens, beside the least time that the GPU can take{claim}",
         "gpus",

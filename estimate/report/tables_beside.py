@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from estimate.published import GPU_TITLES
+from estimate.published import gpu_title
 from estimate.report.sources import Source
 from estimate.report.table import View
 from estimate.report.text import EMPTY, Mark, count, percent, ratio, shown, tidy
@@ -64,7 +64,7 @@ def _consistency(tree: Tree) -> View:
 def _gpus(tree: Tree) -> View:
     rows = [
         [
-            GPU_TITLES[row["gpu"]],
+            gpu_title(row["gpu"]),
             shown(row["roofline_s"], "s"),
             row["bound_by"],
             shown(row.get("measured_s"), "s"),

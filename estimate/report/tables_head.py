@@ -100,6 +100,7 @@ def _check_rows(source: Source) -> Iterator[list[str]]:
         mismatches = count(result["numpy_mismatches"])
         yield ["all of them", "numpy", EMPTY, EMPTY, mismatches, EMPTY, EMPTY, EMPTY]
     for run in result["runs"]:
+        between = run["cycles_between_tokens"]
         stall = max(run.get("max_gap_cycles", 0), run.get("max_stall_cycles", 0))
         yield [
             run["name"],
@@ -108,7 +109,7 @@ def _check_rows(source: Source) -> Iterator[list[str]]:
             count(run["head_tokens"]),
             count(run["mismatches"]),
             f"{run['cycles_per_token']:g}",
-            f"{run['cycles_between_tokens']:g}",
+            EMPTY if between is None else f"{between:g}",
             f"up to {stall} cycles" if stall else "none",
         ]
 

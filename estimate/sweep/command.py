@@ -18,12 +18,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analog_models.arguments import natural
+from analog_models.arguments import natural, number, seed_number, worker_count
 from analog_models.files import write_json
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec, load_preset
 from analog_models.table import table
-from estimate.arguments import finite
 from estimate.calibration import calibrated
 from estimate.errors import EstimateError
 from estimate.head import BASES
@@ -209,7 +208,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     space = parser.add_argument_group("axes: values, by default some around the specification's")
     for axis in AXES:
         values = getattr(default, axis)
-        kind: Callable[[str], Any] = {"schedule": str, "leakage": finite}.get(axis, natural(1))
+        kind: Callable[[str], Any] = {"schedule": str, "leakage": number()}.get(axis, natural(1))
         text = f"{AXIS_HELP[axis]} ({' '.join(map(str, values))})"
         name, unit = f"--{axis.replace('_', '-')}", "NAME" if kind is str else "X"
         space.add_argument(name, type=kind, nargs="+", metavar=unit, help=text)
@@ -224,8 +223,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--measured", type=Path, default=MEASURED, help="what was measured")
     add("--golden", type=Path, default=GOLDEN, help="folder of the golden vectors")
     add("--tokens", type=natural(1), metavar="N", help="of the text, the first N (all)")
-    add("--seed", type=natural(0), default=0, help="of the signals between the recorded codes (0)")
+    add("--seed", type=seed_number, default=0, help="of the signals between the recorded codes (0)")
     cores = available_workers()
-    add("--workers", type=natural(1), default=cores, metavar="N", help=f"processes ({cores})")
+    add("--workers", type=worker_count, default=cores, metavar="N", help=f"processes ({cores})")
     add("--build", type=Path, default=Path("build"), help="for results (build)")
     return parser.parse_args(arguments)

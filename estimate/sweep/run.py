@@ -7,15 +7,17 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from analog_models import physics, processes
-from analog_models.errors import ArtefactError
-from analog_models.files import read_json, write_json
+from analog_models.files import write_json
+from analog_models.resume import Kept, kept_in
 from analog_models.spec import HardwareSpec
 from estimate.sweep import attention, design, text
 from estimate.sweep.attention import attention_error, reference_output
@@ -28,6 +30,12 @@ BATCH = 8  # designs between two saves
 SOURCES = (physics, attention, design, text)  # what an error is computed with
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # workers are side by side
 Errors = dict[str, float]
+
+
+class KeptErrors(Kept):
+    """Errors by key, as the file has them."""
+
+    errors: dict[str, Annotated[float, Field(ge=0)]]
 
 
 def available_workers() -> int:
@@ -59,10 +67,11 @@ def find_errors(
 ) -> Errors:
     """Attention error of each specification, by key.
 
-    path: where errors are kept; those of another `identity` are not used. workers: processes, none
+    path: where errors are kept, those of this `identity`. workers: processes, none
     of its own if 1.
     """
-    known = _load(path, identity)
+    kept = kept_in(path, KeptErrors, identity)
+    known = dict(kept.errors) if kept else {}
     left = [key for key in wanted if key not in known]
     progress = _Progress(len(wanted), len(wanted) - len(left))
     if left:
@@ -75,15 +84,6 @@ def find_errors(
                 write_json(path, {"identity": identity, "errors": known})
                 progress.add(len(found))
     return {key: known[key] for key in wanted}
-
-
-def _load(path: Path, identity: str) -> Errors:
-    """What is kept of a run; nothing where there is none, or one of something else."""
-    with suppress(ArtefactError, AttributeError, KeyError):
-        kept = read_json(path)
-        if kept.get("identity") == identity:
-            return dict(kept["errors"])
-    return {}
 
 
 Task = tuple[dict[str, HardwareSpec], Text, np.ndarray]

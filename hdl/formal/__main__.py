@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from analog_models.arguments import worker_count
 from analog_models.errors import GaincellError, run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
@@ -114,13 +115,6 @@ def _row(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m hdl.formal",
@@ -129,7 +123,7 @@ def _arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--only", action="append", default=[], metavar="NAME", help="a property (all)")
-    add("--jobs", type=_natural, default=2, metavar="N", help="properties at a time (2)")
+    add("--jobs", type=worker_count, default=2, metavar="N", help="properties at a time (2)")
     add("--out", type=Path, default=Path("build/formal"), help="output folder")
     return parser.parse_args()
 

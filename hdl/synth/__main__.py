@@ -8,13 +8,12 @@ the results of the RTL. What is assumed stands in `timing`, `power` and `activit
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from analog_models.errors import ToolError, run_command
-from analog_models.files import write_json
+from analog_models.files import read_json, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from hdl.synth.activity import TokenBench, random_duty, toggles_per_cycle
@@ -45,7 +44,7 @@ def synthesise(
     contract = emit(spec, out_dir)
     clock_ps = contract["clock"]["period_ps"]
     stat = map_to_cells(out_dir, TOP, library, clock_ps)
-    netlist = json.loads((out_dir / "netlist.json").read_text("utf-8"))
+    netlist = read_json(out_dir / "netlist.json")
     rows = _components(stat, netlist)
     paths = [row.pop("path") for row in rows]
 

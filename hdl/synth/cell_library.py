@@ -1,9 +1,11 @@
 """The cell libraries that the control plane can be mapped to, and where their files lie."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from analog_models.errors import ToolError
+from analog_models.errors import ArtefactError, ToolError
+from analog_models.files import read_text
 
 __all__ = ["LIBRARIES", "CellLibrary"]
 
@@ -69,14 +71,28 @@ class CellLibrary:
         return self.load_ff / self.capacitance_unit_ff
 
     def liberty(self) -> Path:
-        """The Liberty file. Raises `ToolError` if it is not installed."""
+        """The Liberty file. Raises `ToolError` if it is not installed, or not whole."""
         for path in self.paths:
             if path.exists():
+                self._check(path)
                 return path
         raise ToolError(
             f"the cell library {self.name} is missing ({self.paths[0]}, from {self.package}): "
             f"`make synth LIB={self.name}` installs it"
         )
+
+    def _check(self, path: Path) -> None:
+        """Raise `ToolError` unless a file is a whole library with the cell that drives."""
+        try:
+            text = read_text(path)
+        except ArtefactError as error:
+            raise ToolError(str(error)) from error
+        whole = text.count("{") == text.count("}") > 0 and text.rstrip().endswith("}")
+        if not whole or not re.search(rf"\bcell\s*\(\s*\"?{self.driver}\"?\s*\)", text):
+            raise ToolError(
+                f"{path}: no whole Liberty file with a cell {self.driver}; remove it, and "
+                f"`make synth LIB={self.name}` installs {self.package} again"
+            )
 
 
 OSU018 = CellLibrary(

@@ -4,13 +4,12 @@ Each component is mapped on its own, with buffers wherever a net has many reader
 together with the others unflattened, so that every cell belongs to one component.
 """
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
-from analog_models.files import write_json, write_text
+from analog_models.files import read_json, write_json, write_text
 from analog_models.processes import threads
 from hdl.synth.cell_library import CellLibrary
 from hdl.synth.clock_gates import CLOCK_GATE, split_clock_gates
@@ -90,7 +89,7 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
         folder,
         "logic",
     )
-    logic = json.loads((folder / "logic.json").read_text("utf-8"))
+    logic = read_json(folder / "logic.json")
     split_clock_gates(logic, library.flops_per_clock_gate)
     constraints = f"set_driving_cell {library.driver}\nset_load {library.load_ff}\n"
     (folder / "abc.constr").write_text(constraints, "utf-8")
@@ -117,7 +116,7 @@ def map_to_cells(folder: Path, top: str, library: CellLibrary, period_ps: int) -
         list(pool.map(map_one, stems))
     reads = "\n".join(f"read_json {stem}.cells.json" for stem in stems)
     run_yosys(WHOLE.format(reads=reads, top=top, liberty=liberty), folder, "whole")
-    return json.loads((folder / "stat.json").read_text("utf-8"))
+    return read_json(folder / "stat.json")
 
 
 def write_cell_models(library: CellLibrary, path: Path) -> Path:

@@ -7,12 +7,12 @@ counted at the pins of that very cell. The clock's own wires, from its source to
 the flip-flops that have none, belong to the layout and are not in it.
 """
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from analog_models.files import read_json
 from hdl.synth.cell_library import CellLibrary
 from hdl.synth.opensta import run_opensta, setup
 
@@ -83,9 +83,7 @@ def cell_powers(
     idle, busy = (
         _cells(text) for text in run_opensta(script, folder, "power").split("activity")[:2]
     )
-    return CellPowers(
-        idle, busy, _pins(json.loads((folder / "netlist.json").read_text("utf-8")), top)
-    )
+    return CellPowers(idle, busy, _pins(read_json(folder / "netlist.json"), top))
 
 
 def weigh(idle: CellPower, busy: CellPower, changes: float, clock_changes: float) -> float:

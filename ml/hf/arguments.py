@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from analog_models.arguments import natural
+from analog_models.arguments import integer, natural, number, seed_number
+from analog_models.errors import readable
 from analog_models.spec import DEFAULT_PRESET
 from ml import corpus
 from ml.errors import SettingError
@@ -26,22 +27,16 @@ Number = TypeVar("Number", int, float)
 def per_stage(kind: Callable[[str], Number], default: dict[str, Number]) -> Callable[[str], Any]:
     """Parser of one number for every trained stage, or of STAGE=NUMBER,..."""
 
-    def number_of(text: str) -> Number:
-        try:
-            return kind(text)
-        except ValueError as error:
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{text!r}: needs {what}") from error
-
     def parse(text: str) -> dict[str, Number]:
         if "=" not in text:
-            return dict.fromkeys(TRAINED, number_of(text))
-        pairs = dict(pair.split("=", 1) for pair in text.split(","))
+            return dict.fromkeys(TRAINED, kind(text))
+        parts = (pair.partition("=") for pair in text.split(","))
+        pairs = {name: value for name, _, value in parts}
         if unknown := pairs.keys() - set(TRAINED):
             raise argparse.ArgumentTypeError(
-                f"no such stage: {', '.join(sorted(unknown))}; there are {', '.join(TRAINED)}"
+                f"no such stage: {readable(min(unknown))}; there are {', '.join(TRAINED)}"
             )
-        return default | {name: number_of(number) for name, number in pairs.items()}
+        return default | {name: kind(value) for name, value in pairs.items()}
 
     return parse
 
@@ -51,7 +46,7 @@ def stage_list(text: str) -> list[str]:
     names = text.split(",")
     if unknown := [name for name in names if name not in STAGES]:
         raise argparse.ArgumentTypeError(
-            f"no such stage: {', '.join(unknown)}; there are {', '.join(STAGES)}"
+            f"no such stage: {readable(unknown[0])}; there are {', '.join(STAGES)}"
         )
     return [stage for stage in STAGES if stage in names]
 
@@ -74,27 +69,27 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         "training", "NUMBERS is a number for every trained stage, or STAGE=NUMBER,..."
     ).add_argument
     for name, kind, default, meaning in (
-        ("--tokens", int, TOKENS, "of all ranks"),
-        ("--learning-rate", float, RATES, "of weights"),
-        ("--muon", float, MUON_RATES, "learning rate of Muon, for matrices; 0: AdamW for them"),
-        ("--decay", float, DECAYS, "share of the steps in which the rate falls to zero"),
+        ("--tokens", integer, TOKENS, "of all ranks"),
+        ("--learning-rate", number(), RATES, "of weights"),
+        ("--muon", number(0), MUON_RATES, "learning rate of Muon, for matrices; 0: AdamW for them"),
+        ("--decay", number(), DECAYS, "share of the steps in which the rate falls to zero"),
     ):
         shown = ",".join(f"{stage}={number:g}" for stage, number in default.items())
         parse = per_stage(kind, default)
         group(name, type=parse, default=default, metavar="NUMBERS", help=f"{meaning} ({shown})")
     group("--context", type=natural(2), default=512, help="tokens of a text (512)")
     group("--batch", type=natural(1), default=4, help="texts per step and rank (4)")
-    group("--scaler-factor", type=float, default=6.0, help="rate of scalers / of weights (6)")
-    group("--mixing-factor", type=float, default=2.0, help="rate of mixing / of weights (2)")
-    group("--hidden-weight", type=float, default=1.0, help="of the residual stream's error (1)")
+    group("--scaler-factor", type=number(), default=6.0, help="rate of scalers / of weights (6)")
+    group("--mixing-factor", type=number(), default=2.0, help="rate of mixing / of weights (2)")
+    group("--hidden-weight", type=number(0), default=1.0, help="of the residual stream's error (1)")
     group(
         "--text-weight",
-        type=float,
+        type=number(),
         default=0.0,
         help="share of the text's own words in the target, 0 to 1; the rest is the teacher's (0)",
     )
     group("--mlp-rank", type=natural(0), default=0, help="rank of updates of the MLP (0: none)")
-    group("--seed", type=natural(0), default=1)
+    group("--seed", type=seed_number, default=1)
     group("--validate-every", type=natural(1), default=50, help="steps (50)")
     group("--save-every", type=natural(1), default=25, help="steps (25)")
     group("--validation-texts", type=natural(1), default=8, help="of the validation split (8)")
@@ -108,7 +103,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     spreads = (Mapping.query_spread, Mapping.key_spread, Mapping.value_spread)
     group(
         "--spreads",
-        type=float,
+        type=number(),
         nargs=3,
         default=spreads,
         metavar=("Q", "K", "V"),
@@ -116,11 +111,11 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     )
     group(
         "--positive-share",
-        type=float,
+        type=number(),
         default=Mapping.positive_share,
         help="of the scores, at first",
     )
-    group("--ridge", type=float, default=Mapping.ridge, help=f"of the fits ({Mapping.ridge})")
+    group("--ridge", type=number(), default=Mapping.ridge, help=f"of the fits ({Mapping.ridge})")
     group("--calibration-texts", type=natural(1), default=16, help="for statistics (16)")
     group(
         "--refit-texts",
@@ -137,7 +132,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     )
     group("--matching", choices=MATCHINGS, default="charge", help="from linear to cubic (charge)")
     group = parser.add_argument_group("machine").add_argument
-    group("--threads", type=natural(0), default=0, help="0: as torch chooses")
+    group("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
     group(
         "--precision",
         choices=("bfloat16", "float32"),

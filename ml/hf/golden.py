@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from analog_models.arguments import integer
 from analog_models.errors import ArtefactError, run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
@@ -142,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--model", type=Path, required=True, help="folder of the converted or adapted model")
     add("--tokenizer", type=Path, help="folder of its tokenizer, if that is another one")
     add("--text", type=Path, help="UTF-8 file (the project's held-out Shakespeare)")
-    add("--layers", type=int, nargs="+", metavar="N", help="layers of the passage (all)")
+    add("--layers", type=integer, nargs="+", metavar="N", help="layers of the passage (all)")
     add("--folder", type=Path, default=FOLDER, help=f"where to write ({FOLDER})")
     options = parser.parse_args(argv)
     bpe: Any = load_tokenizer(options.tokenizer or options.model)

@@ -1,53 +1,71 @@
-"""Folders of a run: gone after it, whatever ended it, and never before."""
+"""Files are read whole, or refused in one line."""
 
+import hashlib
 import os
-import signal
-import subprocess
-import sys
 
-from analog_models.files import scratch_folder
+import pytest
 
-HOLD = """
-import sys
-from pathlib import Path
-from analog_models.files import scratch_folder
-with scratch_folder(Path(sys.argv[1]), "job-") as folder:
-    print(folder, flush=True)
-    sys.stdin.read()
-"""
+from analog_models.errors import ArtefactError
+from analog_models.files import read_bytes, read_json, read_text, sha256, write_json
 
 
-def holder(parent):
-    """A process that has a scratch folder until its standard input ends."""
-    command = [sys.executable, "-c", HOLD, str(parent)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, **pipes)
-    return process, process.stdout.readline().strip()
+def test_what_is_written_is_read(tmp_path):
+    tree = {"name": "ä", "rows": [1, 2.5, None]}
+    path = write_json(tmp_path / "a" / "b.json", tree)
+    assert read_json(path) == tree
+    assert sha256(path) == hashlib.sha256(read_bytes(path)).hexdigest()
 
 
-def test_a_scratch_folder_is_gone_after_the_block(tmp_path):
-    with scratch_folder(tmp_path / "new", "job-") as folder:
-        (folder / "deep").mkdir()
-        (folder / "deep" / "file").touch()
-    assert not folder.exists() and folder.name.startswith("job-")
+def test_text_is_utf_8_whatever_the_terminal_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    path = tmp_path / "text"
+    path.write_bytes("φ ½".encode())
+    assert read_text(path) == "φ ½"
 
 
-def test_a_folder_of_a_killed_process_goes_at_the_next_start(tmp_path):
-    killed, abandoned = holder(tmp_path)
-    with killed:
-        killed.send_signal(signal.SIGKILL)
-    assert os.path.isdir(abandoned)
-    (tmp_path / "job-older").mkdir()  # of a version that locked nothing
-    (tmp_path / "other").mkdir()
-    with scratch_folder(tmp_path, "job-") as folder:
-        assert {path.name for path in tmp_path.glob("[!.]*")} == {folder.name, "other"}
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xef\xbb\xbf{}", "begins with a byte order mark; save it as UTF-8 without one"),
+        ("{}".encode("utf-16"), "not UTF-8 text, at byte 0"),
+        (b'{"a": "\xe4"}', "not UTF-8 text, at byte 7"),
+        (b"\x00" * 8, "not JSON: "),
+    ],
+)
+def test_another_encoding_is_named(tmp_path, content, message):
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(ArtefactError) as error:
+        read_json(path)
+    assert str(error.value).startswith(f"{path}: {message}")
 
 
-def test_a_folder_in_use_stays(tmp_path):
-    process, theirs = holder(tmp_path)
-    with process:
-        with scratch_folder(tmp_path, "job-") as ours:
-            assert os.path.isdir(theirs) and str(ours) != theirs
-        assert os.path.isdir(theirs)
-        process.communicate()
-    assert not os.path.isdir(theirs)
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path):
+    path = tmp_path / "long"
+    with path.open("wb") as file:
+        file.truncate(2**40)  # of which the disk holds nothing
+    with pytest.raises(ArtefactError, match=r"long: longer than the 64 MiB that are allowed"):
+        read_json(path)
+    path.write_bytes(b"abc")
+    assert read_bytes(path, 3) == b"abc"
+    with pytest.raises(ArtefactError, match="longer than"):
+        read_bytes(path, 2)
+
+
+@pytest.mark.parametrize("read", [read_json, read_bytes, sha256])
+def test_what_is_no_file_is_named_at_once(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, message in (
+        ("pipe", "is a pipe, needs a file"),
+        ("zero", "is a device, needs a file"),
+        (".", "is a folder, needs a file"),
+        ("loop", "Too many levels of symbolic links"),
+        ("none", "No such file or directory"),
+        ("n" * 300, "File name too long"),
+        ("a\0b", "embedded null byte"),
+    ):
+        with pytest.raises(ArtefactError) as error:
+            read(tmp_path / name)
+        assert message in str(error.value) and len(str(error.value).splitlines()) == 1

@@ -10,6 +10,8 @@ from cosim import soak
 from cosim.soak import State
 from tests.running import Running
 
+IDENTITY = "0123456789abcdef"
+
 
 def run(monkeypatch, build, *arguments):
     monkeypatch.setattr(
@@ -67,11 +69,26 @@ def test_a_longer_soak_repeats_only_the_job_that_was_cut_short(monkeypatch, tmp_
     assert result(tmp_path)["tokens"] == 40
 
 
-def test_a_damaged_state_is_a_fresh_one(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    ['{"identity": "x", "do', '{"identity": "0123456789abcdef", "done": {"0": -1}}', "[]", ""],
+)
+def test_a_damaged_state_is_kept_beside_a_fresh_one(tmp_path, capsys, content):
     path = tmp_path / "state.json"
-    path.write_text('{"identity": "x", "do')
-    assert State.load(path, "x").tokens == 0
-    assert State.load(tmp_path / "none.json", "x").tokens == 0
+    path.write_text(content)
+    assert State.load(path, IDENTITY).tokens == 0
+    assert (tmp_path / "state.damaged1.json").read_text() == content and not path.exists()
+    assert "it is kept as state.damaged1.json" in capsys.readouterr().err
+    assert State.load(tmp_path / "none.json", IDENTITY).tokens == 0
+
+
+def test_a_soak_that_another_one_came_between_goes_on(monkeypatch, tmp_path, capsys):
+    seeds = []
+    monkeypatch.setattr(soak, "fault_of_job", lambda compiled, seed, *_: seeds.append(seed) or "")
+    for seed in (0, 5, 0):
+        run(monkeypatch, tmp_path, "--tokens", 20, "--job-tokens", 10, "--seed", seed)
+    assert sorted(seeds) == [0, 1, 5, 6]
+    assert capsys.readouterr().err.count("of another run; it is kept as state.") == 2
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

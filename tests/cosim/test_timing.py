@@ -7,6 +7,7 @@ import pytest
 from analog_models.files import read_json
 from cosim import timing
 from cosim.stimulus import closure_spec, random_job
+from estimate.timing_file import TimedRun
 from estimate.validate import compare
 
 
@@ -14,7 +15,7 @@ def test_a_row_holds_all_that_a_virtual_model_needs(tmp_path):
     job = random_job(closure_spec(), 40, 77)
     row = timing._head(closure_spec(), "some", job, tmp_path)
     assert row["tokens"] == len(row["observed"]["accepted"]) == 40 and row["wall_s"] > 0
-    found = compare(row, tmp_path)
+    found = compare(TimedRun.of(row, "row"), tmp_path / "result.json")
     assert found["accuracy"] == 1 and found["tokens_off"] == 0
 
 

@@ -81,7 +81,7 @@ def test_an_option_that_would_be_ignored_is_refused(option):
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     path = tmp_path / "measured.json"
     path.write_text(content)
-    with pytest.raises(GaincellError, match=r"measured\.json: not what|no preset"):
+    with pytest.raises(GaincellError, match=r"measured\.json: "):
         load_measured(path)
 
 

@@ -1,4 +1,4 @@
-from estimate.gpu import GPUS, Work, attention_work, decode_work
+from estimate.gpu import Work, attention_work, decode_work, gpus
 from estimate.models import named_model
 from tests.estimate.si import approx
 
@@ -11,14 +11,14 @@ def test_attention_reads_every_key_and_value_once():
 
 
 def test_the_slower_of_both_roofs_counts():
-    gpu = GPUS["rtx4090"]
+    gpu = gpus()["rtx4090"]
     assert gpu.seconds(Work(0, 1008e9)) == 1 and gpu.bound(Work(0, 1)) == "memory"
     assert gpu.seconds(Work(165.2e12, 1)) == 1 and gpu.bound(Work(1e12, 1)) == "arithmetic"
 
 
 def test_attention_of_a_token_is_bound_by_memory():
-    assert GPUS["rtx4090"].seconds(attention_work(12, 1024)) == approx(3.12e-6, rel=1e-3)
-    assert all(gpu.bound(attention_work(12, 1024)) == "memory" for gpu in GPUS.values())
+    assert gpus()["rtx4090"].seconds(attention_work(12, 1024)) == approx(3.12e-6, rel=1e-3)
+    assert all(gpu.bound(attention_work(12, 1024)) == "memory" for gpu in gpus().values())
 
 
 def test_a_batch_reads_the_weights_once():

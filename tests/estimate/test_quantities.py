@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from analog_models.errors import GaincellError
 from estimate.errors import EstimateError
 from estimate.quantities import load_table, preset_path
 
@@ -26,7 +27,7 @@ def test_a_value_is_found_with_its_source(tmp_path):
 @pytest.mark.parametrize("value", [0, -1, True, None, "1", float("inf")])
 def test_what_is_no_positive_number_is_refused(tmp_path, value):
     tree = {"cell": {"area_m2": {"value": value, "source": "a paper"}}}
-    with pytest.raises(EstimateError, match=r"table\.json: cell\.area_m2"):
+    with pytest.raises(GaincellError, match=r"table\.json: cell\.area_m2"):
         load_table(written(tmp_path, tree))
 
 

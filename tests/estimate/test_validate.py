@@ -19,6 +19,7 @@ def row(heads, late=0):
     last = {name: [*map(int, e[:-1] + 17), int(e[-1]) + 17 + late] for name, e in observed.items()}
     columns = {name: np.asarray(c, dtype=int).tolist() for name, c in vars(workload).items()}
     common = {"name": f"{heads} heads", "spec": "spec.json", "heads": heads, "tokens": 20}
+    common["spec_hash"] = load_preset().hash
     return common | {"columns": columns, "observed": last, "wall_s": 1.0}
 
 
@@ -59,5 +60,5 @@ def test_edges_of_other_tokens_are_refused(found):
 def test_a_file_without_workloads_is_refused(tmp_path, content):
     path = tmp_path / "result.json"
     path.write_text(content)
-    with pytest.raises(EstimateError, match="has no workloads; run `make validate`"):
+    with pytest.raises(EstimateError, match=r"result\.json: .*; run `make validate`"):
         validate(path)

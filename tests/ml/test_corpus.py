@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analog_models.errors import ArtefactError
 from ml import corpus, heldout
 from ml.errors import CorpusError
 from ml.sources import SOURCES, Source, _r_strings, _verse, unpack_debian
@@ -82,6 +83,20 @@ def test_failed_download_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         unpack_debian("bible-kjv-text", tmp_path)
     assert "E: no network" in str(caught.value) and "\n" not in str(caught.value)
     assert not (tmp_path / "bible-kjv-text").exists()
+
+
+def test_a_damaged_cache_is_named_and_kept(tmp_path):
+    path = tmp_path / "corpus.json"
+    for content, message in (
+        ('{"train": {}', "not JSON"),
+        ("[]", "needs an object, has list"),
+        ('{"train": {}, "validation": {}}', "heldout: Field required"),
+        ('{"train": {"a": 3}, "validation": {}, "heldout": {}}', "train.a = 3: Input should be"),
+    ):
+        path.write_text(content)
+        with pytest.raises(ArtefactError) as error:
+            corpus.load(tmp_path)
+        assert f"{path}: {message}" in str(error.value) and path.read_text() == content
 
 
 def r_vector(*strings: str) -> bytes:

@@ -66,17 +66,45 @@ def test_points_of_another_run_are_refused(spec, chosen, tmp_path, measured):
         run(chosen, spec, path, "f" * 16)
 
 
-def test_a_damaged_table_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: "sweep,value\nwindow,8\n",
+        lambda text: text.replace("11.0", "nan"),
+        lambda text: text.replace("11.0", "-11"),
+        lambda text: text.replace("11.0", "1e999"),
+        lambda text: text.replace("perplexity", "perplexitx"),
+        lambda text: text.replace("ratio_to_ideal", "perplexity", 1),
+        lambda text: text[:-25],
+        lambda text: text + "x",
+        lambda text: text.replace("ideal,", "ideal,1,"),
+        lambda text: text.replace("11.0", "x" * 200_000),
+    ],
+)
+def test_a_damaged_table_is_refused_and_kept(spec, chosen, tmp_path, measured, edit):
     path = tmp_path / "s.csv"
-    path.write_text("sweep,value\nwindow,8\n")
-    with pytest.raises(ArtefactError, match="not a table of this command"):
+    run(chosen, spec, path)
+    path.write_text(edit(path.read_text()))
+    damaged = path.read_text()
+    with pytest.raises(ArtefactError, match="not a table of this command") as error:
         read_points(path, RUN)
+    assert len(str(error.value)) < 300 + len(str(path)) and path.read_text() == damaged
+
+
+def test_a_table_without_its_first_point_is_refused(spec, chosen, tmp_path, measured):
+    path = tmp_path / "s.csv"
+    run(chosen, spec, path)
+    header, _, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([header, *rest]))
+    with pytest.raises(ArtefactError, match="does not begin with the point 'ideal'"):
+        run(chosen, spec, path)
 
 
 def test_the_table_is_read_as_it_was_written(tmp_path):
+    ideal = Point("ideal", "", 1.0, 84.653249475, 1.0, 0.5, "b" * 16, RUN)
     point = Point("leakage", "1 / token", 1.6e-4, 28.217749825, 1.0 / 3, 0.25, "a" * 16, RUN)
-    path = write_points(tmp_path / "s.csv", [point])
-    assert read_points(path, RUN) == [point]
+    path = write_points(tmp_path / "s.csv", [ideal, point])
+    assert read_points(path, RUN) == [ideal, point]
     assert next(csv.reader(path.read_text().splitlines())) == list(Point._fields)
 
 

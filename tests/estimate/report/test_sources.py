@@ -24,7 +24,7 @@ def test_without_a_build_folder_the_records_do(spec, tmp_path):
 
 
 def test_a_result_comes_before_the_record(spec, tmp_path):
-    own = {"codes_hash": spec.codes_hash, "rows": [], "ideal_perplexity": 7, "texts": 1}
+    own = {"codes_hash": spec.codes_hash, "rows": [], "ideal_perplexity": 7.0, "texts": 1}
     write_json(tmp_path / "sensitivity" / "result.json", own | {"tokens": 9})
     found = find_sources(spec, tmp_path)["sensitivity"]
     assert found.state == "measured here" and found.result is not None
@@ -35,7 +35,7 @@ def test_a_result_of_another_specification_is_passed_over(spec, tmp_path):
     write_json(tmp_path / "verify" / "result.json", check("0123456789abcdef"))
     found = find_sources(spec, tmp_path)["verify"]
     assert found.result is None
-    assert found.note == f"verify/result.json is of spec hash 0123456789abcdef, not {spec.hash}"
+    assert found.note == f"verify/result.json is of spec hash '0123456789abcdef', not {spec.hash}"
 
 
 def test_the_shipped_model_says_nothing_about_other_codes(spec, tmp_path):
@@ -49,9 +49,8 @@ def test_an_old_result_is_named(spec, tmp_path):
     old = check(spec.hash)
     del old["runs"]
     write_json(tmp_path / "sim" / "run.json", old)
-    assert (
-        find_sources(spec, tmp_path)["sim"].note == "sim/run.json has no runs: run make sim again"
-    )
+    note = find_sources(spec, tmp_path)["sim"].note
+    assert note == "sim/run.json: runs: Field required: run make sim again"
 
 
 def test_a_broken_file_is_an_error(spec, tmp_path):
@@ -61,18 +60,28 @@ def test_a_broken_file_is_an_error(spec, tmp_path):
         find_sources(spec, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        ("null", "holds NoneType, not an object"),
-        ('{"runs": [NaN]}', "has a number that is not finite"),
-        ('{"runs": [-1e999]}', "has a number that is not finite"),
-    ],
-)
-def test_a_file_of_something_else_is_passed_over(spec, tmp_path, content, reason):
+@pytest.mark.parametrize("content", ['{"runs": [NaN]}', '{"runs": [-1e999]}'])
+def test_a_number_that_is_not_finite_is_an_error(spec, tmp_path, content):
     write_text(tmp_path / "sim" / "run.json", content)
+    with pytest.raises(ArtefactError, match=r"run\.json: runs\[0\] = .*: needs a finite number"):
+        find_sources(spec, tmp_path)
+
+
+def test_a_file_of_something_else_is_passed_over(spec, tmp_path):
+    write_text(tmp_path / "sim" / "run.json", "null")
     note = find_sources(spec, tmp_path)["sim"].note
-    assert note == f"sim/run.json {reason}: run make sim again"
+    assert note == "sim/run.json: needs an object, has NoneType: run make sim again"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("name", None), ("mismatches", -1), ("cycles_per_token", "65")]
+)
+def test_a_run_that_is_not_as_written_is_passed_over(spec, tmp_path, field, value):
+    changed = check(spec.hash)
+    changed["runs"][0][field] = value
+    write_json(tmp_path / "sim" / "run.json", changed)
+    found = find_sources(spec, tmp_path)["sim"]
+    assert found.result is None and f"runs.0.{field} = {value!r}: Input should" in found.note
 
 
 def test_the_records_are_of_one_model(spec, tmp_path):

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from analog_models.golden_files import PASSAGE
 from analog_models.head import GoldenHead
 from analog_models.spec import load_preset
 from estimate.errors import EstimateError
 from estimate.sweep.attention import attention_error, hardware_output, reference_output
 from estimate.sweep.design import design_of, spec_of
-from estimate.sweep.text import GOLDEN, PASSAGE, Text, read_text
+from estimate.sweep.text import GOLDEN, Text, read_text
 
 SPEC = load_preset()
 

@@ -13,6 +13,8 @@ from estimate.sweep.text import read_text
 SPEC = load_preset()
 HERE = design_of(SPEC)
 
+ONE, TWO = "1" * 16, "2" * 16
+
 
 @pytest.fixture(scope="module")
 def text():
@@ -33,7 +35,7 @@ def test_the_schedule_and_an_empty_part_of_the_window_decide_no_error():
 
 
 def test_a_run_that_breaks_goes_on_where_it_was(tmp_path, monkeypatch, text, wanted):
-    whole = find_errors(SPEC, text, wanted, tmp_path / "whole.json", "one", workers=1)
+    whole = find_errors(SPEC, text, wanted, tmp_path / "whole.json", ONE, workers=1)
     computed, real = [], run.attention_error
 
     def breaking(spec, *args):
@@ -45,7 +47,7 @@ def test_a_run_that_breaks_goes_on_where_it_was(tmp_path, monkeypatch, text, wan
     path = tmp_path / "errors.json"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(run, "attention_error", breaking)
-        find_errors(SPEC, text, wanted, path, "one", workers=1)
+        find_errors(SPEC, text, wanted, path, ONE, workers=1)
     assert len(read_json(path)["errors"]) == run.BATCH
 
     def counting(spec, *args):
@@ -54,25 +56,26 @@ def test_a_run_that_breaks_goes_on_where_it_was(tmp_path, monkeypatch, text, wan
 
     computed.clear()
     monkeypatch.setattr(run, "attention_error", counting)
-    assert find_errors(SPEC, text, wanted, path, "one", workers=1) == whole
+    assert find_errors(SPEC, text, wanted, path, ONE, workers=1) == whole
     assert len(computed) == len(wanted) - run.BATCH
-    assert find_errors(SPEC, text, wanted, path, "one", workers=1) == whole
+    assert find_errors(SPEC, text, wanted, path, ONE, workers=1) == whole
     assert len(computed) == len(wanted) - run.BATCH
-    find_errors(SPEC, text, wanted, path, "two", workers=1)  # of something else
+    find_errors(SPEC, text, wanted, path, TWO, workers=1)  # of something else
     assert len(computed) == 2 * len(wanted) - run.BATCH
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"identity": "one"', '{"identity": "one"}'])
-def test_a_file_that_is_none_of_ours_is_written_anew(tmp_path, text, wanted, content):
+def test_a_file_that_is_none_of_ours_is_kept_and_written_anew(tmp_path, text, wanted, content):
     path = tmp_path / "errors.json"
     path.write_text(content)
     first = dict(list(wanted.items())[:1])
-    assert set(find_errors(SPEC, text, first, path, "one", workers=1)) == set(first)
+    assert set(find_errors(SPEC, text, first, path, ONE, workers=1)) == set(first)
+    assert (tmp_path / "errors.damaged1.json").read_text() == content
 
 
 def test_processes_find_what_one_finds(tmp_path, text, wanted):
-    alone = find_errors(SPEC, text, wanted, tmp_path / "a.json", "one", workers=1)
-    assert find_errors(SPEC, text, wanted, tmp_path / "b.json", "one", workers=2) == alone
+    alone = find_errors(SPEC, text, wanted, tmp_path / "a.json", ONE, workers=1)
+    assert find_errors(SPEC, text, wanted, tmp_path / "b.json", ONE, workers=2) == alone
 
 
 def test_what_decides_errors_is_in_the_identity(text):

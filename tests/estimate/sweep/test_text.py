@@ -7,9 +7,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from analog_models.errors import ArtefactError
+from analog_models.golden_files import PASSAGE
 from analog_models.spec import load_preset
 from estimate.errors import EstimateError
-from estimate.sweep.text import GOLDEN, PASSAGE, read_text
+from estimate.sweep.text import GOLDEN, read_text
 
 
 def test_signals_are_within_the_intervals_of_their_codes():
@@ -38,7 +39,7 @@ def test_an_altered_file_is_refused(copied):
     content = bytearray((copied / PASSAGE).read_bytes())
     content[-1] ^= 1
     (copied / PASSAGE).write_bytes(content)
-    with pytest.raises(ArtefactError, match="altered or truncated"):
+    with pytest.raises(ArtefactError, match=r"passage.safetensors: SHA-256 is .*manifest"):
         read_text(copied)
 
 
@@ -48,5 +49,5 @@ def test_a_manifest_of_another_preset_is_refused(copied):
     with pytest.raises(EstimateError, match="made for another leroux2025"):
         read_text(copied)
     manifest.write_text("{}")
-    with pytest.raises(ArtefactError, match="has no entry 'preset'"):
+    with pytest.raises(ArtefactError, match=r"manifest.json: .*preset: Field required"):
         read_text(copied)
