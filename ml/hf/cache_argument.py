@@ -15,13 +15,13 @@ NAMES = ("cache", "past_key_values")
 NAME = NAMES[0] if NAMES[0] in inspect.signature(LlamaForCausalLM.forward).parameters else NAMES[1]
 
 
-def take_cache(options: dict[str, Any]) -> Any:
-    """The cache among the arguments of a model, under whichever name, or None; it is taken out.
+def take_cache(options: dict[str, Any]) -> tuple[str, Any]:
+    """Take the cache, or None, and the name that it has, out of the arguments of a model.
 
-    Raises ModelError for two of them.
+    Raises ModelError for one under each name.
     """
     given = {name: options.pop(name) for name in NAMES if name in options}
-    caches = [cache for cache in given.values() if cache is not None]
-    if len(caches) > 1:
+    given = {name: cache for name, cache in given.items() if cache is not None}
+    if len(given) > 1:
         raise ModelError(f"{' and '.join(given)} are both given: they are one argument; give one")
-    return caches[0] if caches else None
+    return next(iter(given.items()), (NAME, None))

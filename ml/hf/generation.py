@@ -53,8 +53,8 @@ class CodeGeneration(PreTrainedModel):
         The cache may have either name. Raises ModelError for one that is no CodeCache, and for
         guidance where transformers loses track of its tokens.
         """
-        cache = take_cache(options)
-        _check_cache(cache, options.get("cache_implementation"))
+        name, cache = take_cache(options)
+        _check_cache(name, cache, options.get("cache_implementation"))
         if cache is not None:
             options[NAME] = cache
         return super().generate(*args, **options)  # pyright: ignore[reportAttributeAccessIssue]
@@ -64,11 +64,16 @@ class CodeGeneration(PreTrainedModel):
     ) -> None:
         """What `generate` calls to make a cache, unless it was given one."""
         settings = generation_config
-        _check_cache(model_kwargs.get(NAME), settings.cache_implementation)
+        _check_cache(NAME, model_kwargs.get(NAME), settings.cache_implementation)
         if settings.guidance_scale not in (None, 1) and mode not in GUIDED:
             raise ModelError(
                 f"guidance_scale is {settings.guidance_scale} in {mode.value}: transformers loses "
                 f"track of the unguided tokens there; allowed is {' or '.join(GUIDED)}"
+            )
+        if settings.assistant_early_exit is not None:
+            raise ModelError(
+                f"assistant_early_exit is {settings.assistant_early_exit}: a CodeCache is of all "
+                "layers; give a smaller assistant_model, or prompt_lookup_num_tokens"
             )
         if settings.use_cache and model_kwargs.get(NAME) is None:
             model_kwargs[NAME] = CodeCache(heads_of(self))
@@ -76,8 +81,8 @@ class CodeGeneration(PreTrainedModel):
                 model_kwargs[NAME].activate_past_recording()
 
 
-def _check_cache(cache: Any, implementation: str | None = None) -> None:
-    """Raise ModelError for anything but a CodeCache or None."""
+def _check_cache(name: str, cache: Any, implementation: str | None = None) -> None:
+    """Raise ModelError for anything but a CodeCache or None as the argument `name`."""
     if isinstance(cache, NoCache):
         raise ModelError(
             "the forward pass before kept no cache, because gradients were on: decode inside "
@@ -85,7 +90,8 @@ def _check_cache(cache: Any, implementation: str | None = None) -> None:
         )
     if cache is not None and not isinstance(cache, CodeCache):
         raise ModelError(
-            f"{NAME} is a {type(cache).__name__}: allowed is a CodeCache of ml.hf.cache"
+            f"{name} is of type {type(cache).__name__}: allowed is a CodeCache of ml.hf.cache, "
+            "CodeCache(heads_of(model))"
         )
     if implementation is not None:
         raise ModelError(
@@ -111,8 +117,9 @@ def _give_cache(model: CodeGeneration, args: tuple[Any, ...], options: dict[str,
             f"attention is {model.config._attn_implementation!r}: a gain-cell model runs on "
             f"{attention.NAME!r} alone; model.set_attn_implementation({attention.NAME!r})"
         )
-    cache, use = take_cache(options), options.get("use_cache")
-    _check_cache(cache)
+    name, cache = take_cache(options)
+    _check_cache(name, cache)
+    use = options.get("use_cache")
     if use is None:
         wanted = model.config.use_cache
         use = NO_CACHE if wanted and torch.is_grad_enabled() else wanted
