@@ -197,7 +197,8 @@ class CodeCache(Cache):
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Repeat each row of the batch so many times."""
         if self.get_seq_length():
-            rows = torch.arange(self.batch_size, device=self.layers[0].keys.device)
+            keys: Tensor = self.layers[0].keys
+            rows = torch.arange(len(keys), device=keys.device)
             self.batch_select_indices(rows.repeat_interleave(repeats))
 
     def batch_select_indices(self, indices: Tensor) -> None:

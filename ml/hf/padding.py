@@ -65,6 +65,7 @@ class Sequences(NamedTuple):
         Raises ModelError unless both go on from what was seen.
         """
         mask = None if mask is None or bool(mask.all()) else mask
+        starts_of(mask)  # has no gap
         old, again = (None if m is None else m[:, :seen] for m in (self.mask, mask))
         if not _equal_masks(old, again):
             raise ModelError(

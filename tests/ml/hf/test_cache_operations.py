@@ -294,7 +294,9 @@ def test_rows_that_start_late_go_on_as_alone(sizes, model, hf_ids):
     for hidden in (None, mask | (index >= 58), mask):
         again = None if hidden is None else torch.nn.functional.pad(hidden, (0, 1), value=True)
         with pytest.raises(ModelError, match=r"^attention_mask (says|hides)"):
-            after(model, cache, hf_ids[:, :1], attention_mask=again)
+            after(
+                model, cache, hf_ids[:, :1], attention_mask=again, position_ids=places[:, -1:] + 1
+            )
 
 
 def test_less_of_a_padded_batch_may_be_taken_back(model, hf_ids):
