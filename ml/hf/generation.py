@@ -70,6 +70,11 @@ class CodeGeneration(PreTrainedModel):
                 f"guidance_scale is {settings.guidance_scale} in {mode.value}: transformers loses "
                 f"track of the unguided tokens there; allowed is {' or '.join(GUIDED)}"
             )
+        if mode == "assisted_generation" and not settings.use_cache:
+            raise ModelError(
+                f"use_cache is False in {mode.value}, which takes guesses back from the cache: "
+                "leave it out"
+            )
         if settings.assistant_early_exit is not None:
             raise ModelError(
                 f"assistant_early_exit is {settings.assistant_early_exit}: a CodeCache is of all "
@@ -141,6 +146,11 @@ def _check_tokens(model: CodeGeneration, cache: CodeCache | None, options: dict[
         return  # which the model refuses
     batch, new = tokens.shape[:2]
     seen = 0 if cache is None else cache.get_seq_length()
+    if new == 0:
+        raise ModelError(
+            f"no tokens behind the {seen} in the cache: give those that follow, or to `generate` "
+            "the whole text with them"
+        )
     mask = padding_mask(options.get("attention_mask"), (batch, seen + new), tokens.device)
     places: Tensor | None = options.pop("cache_position", None)
     if places is not None and places.tolist() != list(range(seen, seen + new)):

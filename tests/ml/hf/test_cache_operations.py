@@ -210,6 +210,7 @@ def test_a_refused_crop_changes_nothing(model, hf_ids):
 
 # What the next tokens come with, behind the 53 of the cache, and what is said.
 WRONG: dict[str, tuple[Callable[[Tensor], dict[str, Any]], str]] = {
+    "no tokens": (lambda ids: {"input_ids": ids[:, :0]}, r"^no tokens behind the 53 in the cache"),
     "another batch size": (
         lambda ids: {"input_ids": ids[:1]},
         r"^1 sequences for a cache of 3: use",
