@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from torch import Tensor
@@ -37,13 +37,18 @@ class CacheMachine(RuleBasedStateMachine):
 
     model: Any = None
 
-    @initialize(starts=st.lists(st.integers(0, 2 * WINDOW), min_size=1, max_size=3))
-    def begin(self, starts: list[int]) -> None:
+    @initialize(
+        starts=st.lists(st.integers(0, 2 * WINDOW), min_size=1, max_size=3),
+        count=st.integers(1, 4 * WINDOW),
+    )
+    def begin(self, starts: list[int], count: int) -> None:
         cls = type(self)
         if cls.model is None:
             cls.model = convert(make_family("gpt2", n_layer=1), short_window()).double()
         self.cache = CodeCache(heads_of(self.model))
         self.begin_text(starts)
+        self.ask(count, seed=0)
+        self.ask(1, seed=0)
 
     def begin_text(self, starts: list[int]) -> None:
         self.text = torch.zeros(len(starts), 0, dtype=torch.long)
@@ -121,9 +126,10 @@ class CacheMachine(RuleBasedStateMachine):
 
 TestCache = CacheMachine.TestCase
 TestCache.settings = settings(
-    max_examples=12,
+    max_examples=15,
     stateful_step_count=12,
     deadline=None,
     derandomize=True,
+    phases=[Phase.generate],  # finding the shortest example takes minutes
     suppress_health_check=list(HealthCheck),
 )

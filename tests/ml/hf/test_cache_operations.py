@@ -141,14 +141,15 @@ def test_a_copy_goes_its_own_way(seen, model, hf_ids):
 
 
 def test_everything_since_the_past_is_recorded_may_be_taken_back(model, hf_ids):
-    """As assisted generation does, which guesses more tokens than the window has."""
+    """As assisted generation does, which may guess more tokens than the window has, one by one."""
     cache = seen_by(model, hf_ids[:, :50])
     cache.activate_past_recording()
     kept = hf_ids[:, :50]
     for guess, right in ((3, 1), (40, 0), (5, 5), (1, 1), (30, 20)):
         tokens = hf_ids.roll(guess, 1)[:, :guess]
         text = torch.cat((kept, tokens), dim=1)
-        assert same(after(model, cache, tokens), whole(model, text)[:, kept.shape[1] :])
+        got = [after(model, cache, part) for part in tokens.split(7, dim=1)]
+        assert same(torch.cat(got, dim=1), whole(model, text)[:, kept.shape[1] :])
         cache.crop(right - guess)
         kept = text[:, : kept.shape[1] + right]
         assert cache.layers[0].keys.shape[-2] < 3 * WINDOW + guess
