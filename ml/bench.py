@@ -46,7 +46,7 @@ def codes(spec: HardwareSpec, heads: int, tokens: int) -> list[Tensor]:
     """Random codes q, k, v [1, heads, T, D] about the middle of their range, and weights."""
     generator = torch.Generator().manual_seed(0)
     levels, shape = spec.levels, (4, 1, heads, tokens, spec.geometry.head_dim)
-    *signals, weights = torch.randn(shape, generator=generator)
+    *signals, weights = torch.randn(shape, generator=generator, device=generator.device)
     ranges = ((levels.q_max, 0.3), (levels.kv_max, 0.5), (levels.kv_max, 0.5))
     drawn = [
         (full * (0.25 * x + middle)).round().clamp(0, full).requires_grad_()

@@ -23,6 +23,7 @@ from analog_models.physics import (
 )
 from analog_models.spec import HardwareSpec
 from ml.exact_attention import check_inputs, exact_attention
+from ml.precision import doubles
 
 
 def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tensor) -> Tensor:
@@ -31,9 +32,9 @@ def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tenso
     k, v: uint8 codes [B, Hkv, slot, D], Hq a multiple of Hkv, the slots whole sub-tiles. age:
     [B or 1, slot] tokens since the write of each; slots of negative age are not seen.
     """
-    constant, by_level, leakage = _tables(spec)
+    queries = doubles(q).unflatten(1, (k.shape[1], -1))  # [B, Hkv, g, D]
+    constant, by_level, leakage = _tables(spec, k.device)
     k_terms, v_terms = (_by_code(by_level, codes) for codes in (k, v))
-    queries = q.double().unflatten(1, (k.shape[1], -1))  # [B, Hkv, g, D]
     leak = leakage_factors(leakage, age)[:, :, None, None]
     phi_ps = charge_to_pulse(spec, score_charge(queries, constant, k_terms, leak))
     seen = (age >= 0)[:, None, None]
@@ -44,9 +45,9 @@ def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tenso
 
 
 @lru_cache(maxsize=8)  # every token of every layer asks for the same
-def _tables(spec: HardwareSpec) -> tuple[float, list[Tensor], Tensor]:
+def _tables(spec: HardwareSpec, device: torch.device) -> tuple[float, list[Tensor], Tensor]:
     """Constant and terms of the charge of a cell by level, and the leakage by age."""
-    levels = torch.arange(spec.levels.kv, dtype=torch.float64)
+    levels = torch.arange(spec.levels.kv, dtype=torch.float64, device=device)
     return *cell_terms(spec, levels), leakage_table(spec, like=levels)
 
 
@@ -89,7 +90,7 @@ class WindowCache:
         k, v = k.to(torch.uint8), v.to(torch.uint8)
         if self.tokens == 0:
             self._fill(k, v)
-            return exact_attention(self.spec, q.double(), k.double(), v.double()).to(q.dtype)
+            return exact_attention(self.spec, *map(doubles, (q, k, v))).to(q.dtype)
         tokens = zip(*(x.unbind(-2) for x in (q, k, v)), strict=True)
         return torch.stack([self._step(*token) for token in tokens], dim=-2).to(q.dtype)
 
@@ -110,7 +111,7 @@ class WindowCache:
     def _fill(self, k: Tensor, v: Tensor) -> None:
         """Write the first tokens, of which later ones overwrite those a window before."""
         window, count = self.spec.geometry.window, k.shape[-2]
-        kept = torch.arange(max(0, count - window), count)
+        kept = torch.arange(max(0, count - window), count, device=k.device)
         shape = (*k.shape[:2], window, k.shape[-1])
         self._k, self._v = k.new_zeros(shape), v.new_zeros(shape)
         self._k[:, :, kept % window] = k[:, :, kept]
@@ -126,6 +127,6 @@ class WindowCache:
         slot = latest % geometry.window
         self._k[:, :, slot], self._v[:, :, slot] = k, v
         used = -(-min(self.tokens, geometry.window) // geometry.subtile) * geometry.subtile
-        age = (slot - torch.arange(used)) % geometry.window
+        age = (slot - torch.arange(used, device=k.device)) % geometry.window
         age = torch.where(age <= latest, age, -1)
         return attend_slots(self.spec, q, self._k[:, :, :used], self._v[:, :, :used], age[None])

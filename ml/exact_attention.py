@@ -6,6 +6,8 @@ of two laps: the new ones up to each query's own token, and behind them those of
 Counting is per sub-tile, so the charge of both laps adds before it is counted.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -30,7 +32,8 @@ from analog_models.variation import checked_variation
 def check_inputs(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor) -> None:
     """Raise `CodeError` unless q is [..., Hq, T, D], k and v [..., Hkv, T, D], Hq = g * Hkv.
 
-    Raises `SpecError` for a specification with imperfections: `ml.imperfect` has those.
+    All on one device. Raises `SpecError` for a specification with imperfections: `ml.imperfect`
+    has those.
     """
     checked_variation(spec, None, None)
     dim = spec.geometry.head_dim
@@ -49,6 +52,9 @@ def check_inputs(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor) -> None:
             f"q, k, v have shapes {shapes}: need [..., Hq, T, {dim}] and twice "
             f"[..., Hkv, T, {dim}] with T at least 1 and Hq a multiple of Hkv"
         )
+    if not q.device == k.device == v.device:
+        devices = ", ".join(str(x.device) for x in (q, k, v))
+        raise CodeError(f"q, k, v are on devices {devices}: need one")
 
 
 def _subtiles(spec: HardwareSpec, low: int) -> list[list[int]]:
@@ -74,6 +80,7 @@ def exact_attention(
     q = q.unflatten(-3, (k.shape[-3], -1))  # [..., Hkv, g, T, D]
     k, v = (pad(x, (0, 0, 0, -tokens % rows)).unsqueeze(-3) for x in (k, v))
     table = leakage_table(spec, like=q)
+    numbers = partial(torch.arange, device=q.device)
     constant, all_k_terms = cell_terms(spec, k, ops)
     _, all_v_terms = cell_terms(spec, v, ops)
 
@@ -82,7 +89,7 @@ def exact_attention(
         keys = slice(first, first + rows)
         k_terms = [x[..., keys, :] for x in all_k_terms]
         v_terms = [x[..., keys, :] for x in all_v_terms]
-        age = torch.arange(low, high)[:, None] - torch.arange(keys.start, keys.stop)
+        age = numbers(low, high)[:, None] - numbers(keys.start, keys.stop)
         leak = leakage_factors(table, age)
         score = score_charge(q[..., low:high, :], constant, k_terms, leak)
         phi_ps = charge_to_pulse(spec, score, ops) * ((age >= 0) & (age < spec.geometry.window))

@@ -1,7 +1,8 @@
 """The hardware's attention for training: any number of tokens, nothing T x T, nothing kept twice.
 
-`attention_kernel.c` does the work, compiled on first use. Without a C compiler, and for geometries
-that it cannot take, `exact_attention` does, more slowly and with more memory.
+`attention_kernel.c` does the work, compiled on first use, on the CPU. On other devices, without a C
+compiler, and for geometries that it cannot take, `exact_attention` does, more slowly and with more
+memory.
 """
 
 from functools import lru_cache
@@ -101,7 +102,8 @@ def fast_attention(
     Raises `CodeError` for shapes that do not fit, `SpecError` for imperfect hardware.
     """
     check_inputs(spec, q, k, v)
-    plan = _plan_of(spec, q.dtype) if q.dtype in REALS and q.device.type == "cpu" else None
+    fits = q.dtype in REALS and q.dtype == k.dtype == v.dtype and q.device.type == "cpu"
+    plan = _plan_of(spec, q.dtype) if fits else None
     if plan is None or plan.library is None:
         return exact_attention(spec, q, k, v, SurrogateOps())
     tokens, rows, group = q.shape[-2], spec.geometry.subtile, q.shape[-3] // k.shape[-3]

@@ -18,6 +18,7 @@ from analog_models.spec import HardwareSpec
 from ml.exact_attention import exact_attention
 from ml.fast_attention import fast_attention
 from ml.model import LanguageModel, ModelConfig, blocks, join_heads, split_heads
+from ml.precision import whole_numbers
 
 SIGNALS: tuple[str, ...] = ("q", "k", "v", "out")
 
@@ -46,8 +47,8 @@ class Scalers(nn.Module):
     def __init__(self, heads: int, head_dim: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(4, heads, head_dim))
-        middle = torch.tensor([0.0, 0.5, 0.5, 0.0])
-        self.offset = nn.Parameter(middle[:, None, None].repeat(1, heads, head_dim))
+        middle = [0.0, 0.5, 0.5, 0.0]
+        self.offset = nn.Parameter(torch.tensor(middle)[:, None, None].repeat(1, heads, head_dim))
 
     def apply_to(self, signal: str, x: Tensor) -> Tensor:
         """[B, H, T, D] -> scale * x + offset."""
@@ -108,7 +109,7 @@ class GainCellAttention(nn.Module):
             self.ops.clip(self.ops.quantise(signal), 0, full[name])
             for name, signal in self.signals(x).items()
         )
-        with torch.autocast(x.device.type, enabled=False):  # whole numbers are not to be rounded
+        with whole_numbers(x):
             return Codes(q, k, v, self.attend(self.spec, q, k, v, self.ops))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -21,9 +21,9 @@ RIDGE = 1e-4  # of the mean variance, keeps nearly constant channels invertible
 BISECTIONS = 20
 
 
-def hadamard(size: int) -> Tensor:
+def hadamard(size: int, device: torch.device | None = None) -> Tensor:
     """Orthogonal matrix [size, size] of entries +-1/sqrt(size), the first column constant."""
-    matrix = torch.ones(1, 1, dtype=torch.float64)
+    matrix = torch.ones(1, 1, dtype=torch.float64, device=device)
     while len(matrix) < size:
         top = torch.cat((matrix, matrix), dim=1)
         matrix = torch.cat((top, torch.cat((matrix, -matrix), dim=1)))
@@ -40,7 +40,7 @@ def balance(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     rotation.)
     """
     dim = q.shape[-1]
-    eye = torch.eye(dim, dtype=torch.float64)
+    eye = torch.eye(dim, dtype=torch.float64, device=q.device)
     moment_q, moment_k = (x.double().T @ x.double() / len(x) for x in (q, k))
     moment_q = moment_q + RIDGE * moment_q.trace() / dim * eye
     moment_k = moment_k + RIDGE * moment_k.trace() / dim * eye
@@ -49,7 +49,7 @@ def balance(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     common = squares.clamp_min(0).sqrt()
     to_q = torch.linalg.solve_triangular(root.T, vectors, upper=True) * common.sqrt()
     to_k = root @ vectors / common.sqrt()
-    rotation = hadamard(dim).T
+    rotation = hadamard(dim, q.device).T
     return to_q @ rotation, to_k @ rotation
 
 
@@ -110,26 +110,28 @@ def positive_scores(layer: GainCellAttention, x: Tensor, shift: Tensor) -> Tenso
     q = signals["q"].clamp(0, full["q"]).round()
     k = (signals["k"] + full["k"] * shift[:, None, None]).clamp(0, full["k"]).round()
     constant, terms = cell_terms(layer.spec, k)
-    score = score_charge(q, constant, terms, torch.ones(len(terms) + 1))
-    causal = torch.ones(score.shape[-2:], dtype=torch.bool).tril()
+    score = score_charge(q, constant, terms, q.new_ones(len(terms) + 1))
+    causal = score.new_ones(score.shape[-2:], dtype=torch.bool).tril()
     return (score > 0)[..., causal].float().mean((0, 2))
 
 
 def threshold_shift(layer: GainCellAttention, x: Tensor) -> Tensor:
     """Offset of the keys per head [H] at which POSITIVE_SHARE of the causal scores is positive."""
+    none = x.new_zeros(layer.heads)
     return shift_for(
-        lambda shift: positive_scores(layer, x, shift), POSITIVE_SHARE, layer.heads, BISECTIONS
+        lambda shift: positive_scores(layer, x, shift), POSITIVE_SHARE, none, BISECTIONS
     )
 
 
 def shift_for(
-    share_at: Callable[[Tensor], Tensor], share: float, heads: int, bisections: int
+    share_at: Callable[[Tensor], Tensor], share: float, middle: Tensor, bisections: int
 ) -> Tensor:
-    """Shift of each head [heads], -0.5 to 0.5 of full scale, at which `share_at(shift)` is `share`.
+    """Shift of each head [heads] at which `share_at(shift)` is `share`, up to 0.5 about `middle`.
 
-    `share_at` never falls as the shift grows. The interval is halved `bisections` times.
+    middle: [heads], in full scales. `share_at` never falls as the shift grows. The interval is
+    halved `bisections` times.
     """
-    low, high = torch.full((heads,), -0.5), torch.full((heads,), 0.5)
+    low, high = middle - 0.5, middle + 0.5
     for _ in range(bisections):
         middle = (low + high) / 2
         too_many = share_at(middle) > share

@@ -61,7 +61,8 @@ class Ranks:
 
     def agree(self, value: int, what: str) -> None:
         """Raises SettingError unless `value` is the same on all ranks."""
-        mean = torch.tensor([float(value), float(value) ** 2], dtype=torch.float64)
+        numbers = [float(value), float(value) ** 2]
+        mean = torch.tensor(numbers, dtype=torch.float64, device="cpu")
         self.average([mean])
         if mean[1] != mean[0] ** 2:
             raise SettingError(

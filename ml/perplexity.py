@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,10 +24,11 @@ def texts_of(tokens: Tensor, context: int, limit: int | None = None) -> Tensor:
     count = (len(tokens) - 1) // context
     if count < 1:
         raise SettingError(f"{len(tokens)} tokens: too few for one text of {context} tokens")
-    chosen = torch.arange(count)
+    numbers = partial(torch.arange, device=tokens.device)
+    chosen = numbers(count)
     if limit is not None and limit < count:
-        chosen = torch.arange(limit) * count // limit
-    return tokens[chosen[:, None] * context + torch.arange(context + 1)].long()
+        chosen = numbers(limit) * count // limit
+    return tokens[chosen[:, None] * context + numbers(context + 1)].long()
 
 
 @torch.no_grad()

@@ -37,33 +37,40 @@ class SeparableLeakage(NamedTuple):
 
 
 def separable_leakage(spec: HardwareSpec, tolerance: float) -> SeparableLeakage | None:
-    """Split the leakage of `spec` to `tolerance`; None if charge does not outlive a sub-tile."""
+    """Split the leakage of `spec` to `tolerance`; None if charge does not outlive a sub-tile.
+
+    The tensors are on the CPU, whatever torch's default device: the compiled kernel reads them.
+    """
     rows, per_power = spec.geometry.subtile, spec.leakage.convention == "per_power"
     polynomial = (spec.cell_constant, *spec.cell_polynomial[1:])
-    coefficients = torch.tensor(polynomial, dtype=torch.float64)
-    power = torch.arange(len(coefficients), dtype=torch.float64)
+    coefficients = torch.tensor(polynomial, dtype=torch.float64, device="cpu")
+    power = _numbers(len(coefficients))
     rates = spec.decay_per_token * (power if per_power else power**0)
     present = coefficients != 0  # how a power would decay that no cell has costs no rank
     rates = torch.where(present, rates, rates[present][0])
     if float(rates.max()) * rows > LARGEST_EXPONENT:
         return None
-    place = torch.arange(rows, dtype=torch.float64)
+    place = _numbers(rows)
     places, shares, errors = _factors(torch.exp(-rates * place[:, None]), tolerance)
-    since = rows * torch.arange(spec.geometry.subtiles + 1)[:, None] - place
+    since = rows * _numbers(spec.geometry.subtiles + 1)[:, None] - place
     cell = coefficients[:, None] * torch.exp(-rates[:, None] * since[:, None, :])
     return SeparableLeakage(places, shares[:, :, None] * cell[:, None], errors)
+
+
+def _numbers(count: int) -> Tensor:
+    return torch.arange(count, dtype=torch.float64, device="cpu")
 
 
 def _factors(decay: Tensor, tolerance: float) -> tuple[Tensor, Tensor, list[float]]:
     """Decay [R, power] as places [rank, R] times shares [rank, power], and errors by rank."""
     distinct, which = torch.unique(decay, dim=1, return_inverse=True)
     rows, exact = distinct.shape
-    centred = torch.arange(rows, dtype=torch.float64) - (rows - 1) / 2
-    basis, _ = torch.linalg.qr((centred / rows)[:, None] ** torch.arange(exact))
+    centred = _numbers(rows) - (rows - 1) / 2
+    basis, _ = torch.linalg.qr((centred / rows)[:, None] ** _numbers(exact))
     shares = basis.T @ decay
     errors = [float((basis[:, :r] @ shares[:r] - decay).abs().max()) for r in range(1, exact)]
     for ranks, error in enumerate(errors, 1):
         if error <= tolerance:
             return basis.T[:ranks], shares[:ranks], [*errors[: ranks - 1], 0.0]
-    one_each = torch.eye(exact, dtype=torch.float64)[:, which]
+    one_each = torch.eye(exact, dtype=torch.float64, device="cpu")[:, which]
     return distinct.T, one_each, [*[float("inf")] * (exact - 1), 0.0]

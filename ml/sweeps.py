@@ -150,7 +150,7 @@ def rescaled(model: LanguageModel, spec: HardwareSpec) -> Iterator[LanguageModel
             ratio = {name: full / old[name] for name, full in spec.levels.full_scale.items()}
             weight, bias, out = _projections(layer)
             width = len(bias) // 3
-            scale = torch.tensor([ratio[name] for name in SIGNALS[:3]], dtype=weight.dtype)
+            scale = weight.new_tensor([ratio[name] for name in SIGNALS[:3]])
             scale = scale.repeat_interleave(width)
             weight.data.mul_(scale[:, None])
             bias.data.mul_(scale)

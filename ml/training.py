@@ -72,8 +72,10 @@ class Progress:
 def sample_batch(tokens: Tensor, context: int, settings: Settings, step: int) -> Tensor:
     """Ids [batch, context + 1] of the texts of `step`, at random places of `tokens`."""
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-    starts = torch.randint(len(tokens) - context, (settings.batch, 1), generator=generator)
-    return tokens[starts + torch.arange(context + 1)].long()
+    last, shape = len(tokens) - context, (settings.batch, 1)
+    starts = torch.randint(last, shape, generator=generator, device=generator.device)
+    places = starts + torch.arange(context + 1, device=generator.device)
+    return tokens[places].long()
 
 
 class Run:
@@ -189,7 +191,7 @@ def fit(
         while progress.step < settings.steps:
             started = time.monotonic()
             loss = _backward(run, loss_of(sample(progress.step), progress.step))
-            seen = torch.stack((loss, torch.tensor(float(note.signum is not None))))
+            seen = torch.stack((loss, loss.new_tensor(float(note.signum is not None))))
             ranks.average([seen])
             _descend(run, float(seen[0]))
             record: dict[str, Any] = {"step": progress.step, "train_loss": float(seen[0])}

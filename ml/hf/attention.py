@@ -17,25 +17,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from ml.errors import ModelError
 from ml.hf.cache import CODES, step
 from ml.hf.heads import GainCellHeads
+from ml.hf.padding import starts_of
 
 NAME = "gaincell"
-
-
-def starts_of(mask: Tensor | None) -> Tensor | None:
-    """Index of the first token of each sequence [B] from a padding mask [B, T]; None: all 0.
-
-    Raises ModelError for a mask with a gap, which no window of the hardware has. Padding behind
-    a sequence needs no mask: no token sees what comes later.
-    """
-    if mask is None:
-        return None
-    rises = (mask.int().diff(dim=-1) > 0).sum(-1)
-    if bool((rises > (~mask[:, 0]).int()).any()):
-        raise ModelError(
-            "attention_mask hides tokens between others: the window of the hardware holds every "
-            "token of a sequence; allowed is padding before and behind it"
-        )
-    return None if bool(mask[:, 0].all()) else mask.int().argmax(-1)
 
 
 def gaincell_mask(
@@ -82,11 +66,14 @@ def gaincell_attention(
             "[batch, token]"
         )
     if key.dtype == CODES:
-        out = _cached(heads, query, key, value, attention_mask)
+        with torch.no_grad():
+            out = _cached(heads, query, key, value, attention_mask)
+        if torch.is_grad_enabled():
+            out: Tensor = _NoGradient.apply(out, query)  # pyright: ignore[reportAssignmentType]
     elif key.shape[-2] != query.shape[-2]:
         raise ModelError(
             f"{key.shape[-2]} keys for {query.shape[-2]} queries: the cache is not a CodeCache of "
-            "ml.hf.cache; leave past_key_values out or give one"
+            "ml.hf.cache; leave it out or give one"
         )
     elif attention_mask is None:  # the module as a whole, where hooks may watch its signals
         return heads(query, key, value).transpose(1, 2), None
@@ -94,6 +81,21 @@ def gaincell_attention(
         out = heads.counts(*_aligned(heads.codes(query, key, value), attention_mask))
         out = _restored(out, attention_mask)
     return heads.decode(out).to(query.dtype).transpose(1, 2), None
+
+
+class _NoGradient(torch.autograd.Function):
+    """Codes as they are, and an error where a gradient asks for the way back to the query."""
+
+    @staticmethod
+    def forward(ctx: Any, out: Tensor, query: Tensor) -> Tensor:
+        return out.view_as(out)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None]:
+        raise ModelError(
+            "a cache of codes has no gradients: give the forward pass whose gradients you want "
+            "use_cache=False, and no cache"
+        )
 
 
 def _cached(

@@ -16,6 +16,7 @@ from analog_models.physics import Ops
 from analog_models.spec import HardwareSpec
 from ml.exact_attention import exact_attention
 from ml.fast_attention import fast_attention
+from ml.precision import doubles, whole_numbers
 from ml.surrogate import SurrogateOps
 
 
@@ -62,8 +63,9 @@ class GainCellHeads(nn.Module):
                 )
             else:
                 self.register_parameter(f"scaler_{name}", nn.Parameter(torch.ones(heads, dim)))
-            offset = torch.full((heads, dim), middles[name])
-            self.register_parameter(f"offset_{name}", nn.Parameter(offset))
+            self.register_parameter(
+                f"offset_{name}", nn.Parameter(torch.full((heads, dim), middles[name]))
+            )
 
     def analog(self, name: str, x: Tensor) -> Tensor:
         """Signal `name` [..., H, T, D] before rounding, in units of its full scale."""
@@ -75,7 +77,7 @@ class GainCellHeads(nn.Module):
     def encode(self, name: str, x: Tensor) -> Tensor:
         """Codes of signal `name` [..., H, T, D], whole numbers in at least single precision."""
         full = self.spec.levels.full_scale[name]
-        with torch.autocast(x.device.type, enabled=False):  # a code is not a matter of speed
+        with whole_numbers(x):
             exact = x if x.dtype == torch.float64 else x.float()
             return self.ops.clip(self.ops.quantise(full * self.analog(name, exact)), 0, full)
 
@@ -85,12 +87,12 @@ class GainCellHeads(nn.Module):
 
     def counts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Output codes [..., Hq, T, D] for codes of sequences that start with an empty window."""
-        with torch.autocast(q.device.type, enabled=False):
+        with whole_numbers(q):
             if self.attend is not None:
                 return self.attend(self.spec, q, k, v)
             if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
                 return fast_attention(self.spec, q, k, v, self.ops)
-            exact = exact_attention(self.spec, q.double(), k.double(), v.double())
+            exact = exact_attention(self.spec, *map(doubles, (q, k, v)))
             return exact.to(q.dtype)
 
     def decode(self, out: Tensor) -> Tensor:
@@ -100,3 +102,8 @@ class GainCellHeads(nn.Module):
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries [..., Hq, T, D], keys and values [..., Hkv, T, D] -> [..., Hq, T, D]."""
         return self.decode(self.counts(*self.codes(q, k, v))).to(q.dtype)
+
+
+def heads_of(model: nn.Module) -> list[GainCellHeads]:
+    """The gain-cell heads of a model, layer by layer."""
+    return [m for m in model.modules() if isinstance(m, GainCellHeads)]

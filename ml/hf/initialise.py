@@ -185,7 +185,7 @@ def threshold_shift(heads: GainCellHeads, q: Tensor, k: Tensor, share: float) ->
     full, group = heads.spec.levels.full_scale["k"], heads.query_heads // heads.kv_heads
     codes = heads.encode("q", q).unflatten(1, (heads.kv_heads, group))
     analog = heads.analog("k", k)
-    causal = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool).tril()
+    causal = q.new_ones(q.shape[-2], q.shape[-2], dtype=torch.bool).tril()
 
     def positive(shift: Tensor) -> Tensor:
         keys = (full * (analog + shift[:, None, None])).round().clamp(0, full)
@@ -193,4 +193,4 @@ def threshold_shift(heads: GainCellHeads, q: Tensor, k: Tensor, share: float) ->
         cells = (constant + torch.stack(terms).sum(0))[:, :, None]
         return ((codes @ cells.mT) > 0)[..., causal].float().mean((0, 2, 3))
 
-    return shift_for(positive, share, heads.kv_heads, BISECTIONS)
+    return shift_for(positive, share, analog.new_zeros(heads.kv_heads), BISECTIONS)

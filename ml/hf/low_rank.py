@@ -21,8 +21,9 @@ class LowRank(nn.Module):
         size_out, size_in = weight.shape
         if not 1 <= rank <= min(size_in, size_out):
             raise SettingError(f"mlp_rank is {rank}, must be 1 to {min(size_in, size_out)}")
-        down = torch.randn(rank, size_in, generator=generator) / size_in**0.5
-        self.down, self.up = nn.Parameter(down), nn.Parameter(torch.zeros(size_out, rank))
+        down = torch.randn(rank, size_in, generator=generator, device=generator.device)
+        self.down = nn.Parameter(down.to(weight.device) / size_in**0.5)
+        self.up = nn.Parameter(torch.zeros(size_out, rank, device=weight.device))
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out]."""

@@ -42,10 +42,11 @@ class _Scaler:
         self.offset = heads.get_parameter(f"offset_{name}")
         self.own_scale = self.scale.detach().clone()
         self.own_offset = self.offset.detach().clone() if published else None
-        shape = (len(self.offset), 1) if published else self.offset.shape
+        b = self.offset.detach().clone()
+        one_a_head = b.new_zeros(len(b), 1)
         self.limited = not published and name != "out"
-        self.a = torch.ones(shape)
-        self.b = self.first_b = torch.zeros(shape) if published else self.offset.detach().clone()
+        self.b = self.first_b = one_a_head if published else b
+        self.a = torch.ones_like(self.b)
 
     def move(self, factor: Tensor, shift: Tensor) -> None:
         """Multiply a, add to b."""

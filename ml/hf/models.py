@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -31,8 +30,8 @@ from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_spec
 from ml.errors import ModelError
 from ml.hf import attention
-from ml.hf.cache import CodeCache
-from ml.hf.heads import GainCellHeads
+from ml.hf.generation import CodeGeneration
+from ml.hf.heads import GainCellHeads, heads_of
 
 SPEC_FILE = "hardware.json"
 HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
@@ -58,7 +57,7 @@ class GainCellConfig:
         return tree
 
 
-class GainCellModel(PreTrainedModel):
+class GainCellModel(CodeGeneration):
     """What all gain-cell models share; comes before the family's class in the bases.
 
     Raises ModelError where there is no specification or the heads do not fit it.
@@ -67,7 +66,6 @@ class GainCellModel(PreTrainedModel):
     config: Any
     config_class: Any
     lm_head: Any
-    generate: Any
     _keep_in_fp32_modules_strict = ["heads"]  # noqa: RUF012
 
     def __init__(self, config: Any, spec: HardwareSpec | None = None) -> None:
@@ -80,13 +78,8 @@ class GainCellModel(PreTrainedModel):
         config.spec, config.codes_hash = spec, spec.codes_hash
         config._attn_implementation = attention.NAME
         super().__init__(config)
-        self.register_forward_pre_hook(_give_cache, with_kwargs=True)
         for module in attention_modules(self):
             _attach(module, config)
-
-    @classmethod
-    def _supports_default_dynamic_cache(cls) -> bool:
-        return False  # `generate` then leaves the cache to us
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -127,11 +120,6 @@ def attention_modules(model: nn.Module) -> list[Any]:
     ]
 
 
-def heads_of(model: nn.Module) -> list[GainCellHeads]:
-    """The gain-cell heads of a model, layer by layer."""
-    return [m for m in model.modules() if isinstance(m, GainCellHeads)]
-
-
 def set_hardware(model: GainCellModel, spec: HardwareSpec, stage: str) -> None:
     """Run the model on other hardware from now on, its weights as they are.
 
@@ -163,26 +151,6 @@ def _attach(module: Any, config: Any) -> None:
     if isinstance(old, nn.Linear) and old.bias is None:
         module.o_proj = nn.Linear(old.in_features, old.out_features, dtype=old.weight.dtype)
         module.o_proj.bias.data.zero_()
-
-
-def _give_cache(
-    model: GainCellModel, args: tuple[Any, ...], options: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Before each forward pass: a cache of codes where one is wanted, which has no gradients."""
-    past, use = options.get("past_key_values"), options.get("use_cache")
-    if use is None:
-        use = model.config.use_cache and not torch.is_grad_enabled()
-    if past is not None and not isinstance(past, CodeCache):
-        raise ModelError(
-            f"past_key_values is a {type(past).__name__}: allowed is a CodeCache of ml.hf.cache"
-        )
-    if model.training and (use or past is not None):
-        raise ModelError(
-            "use_cache in training: a cache of codes has no gradients, set it to False"
-        )
-    if use and past is None:
-        past = CodeCache(heads_of(model))
-    return args, options | {"past_key_values": past, "use_cache": use}
 
 
 def _check_type(cls: type[GainCellModel], source: Any, hub: dict[str, Any]) -> None:

@@ -37,7 +37,8 @@ class Network:
 
     def autocast(self) -> torch.autocast:
         """Matrix products in `precision` inside this context."""
-        return torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32)
+        kind = self.model.device.type
+        return torch.autocast(kind, self.precision, enabled=self.precision != torch.float32)
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Ids [B, T] -> the last, normalised state [B, T, C]; the stream in single precision."""
@@ -94,7 +95,7 @@ def freeze(network: Network, trained: Callable[[str], bool]) -> None:
 @torch.no_grad()
 def mean_loss(network: Network, texts: Tensor, ranks: Ranks) -> float:
     """Mean next-token loss (nats) over `texts` [n, T + 1], shared among the ranks."""
-    total = torch.zeros(2, dtype=torch.float64)
+    total = torch.zeros(2, dtype=torch.float64, device="cpu")
     with network.autocast():
         for batch in ranks.share(texts).split(TEXTS):
             if len(batch) == 0:  # more ranks than texts
@@ -104,6 +105,7 @@ def mean_loss(network: Network, texts: Tensor, ranks: Ranks) -> float:
                 states.split(network.rows()), targets.split(network.rows()), strict=True
             ):
                 losses = functional.cross_entropy(network.logits(part), wanted, reduction="none")
-                total += torch.stack((losses.double().sum(), torch.tensor(float(len(wanted)))))
+                total[0] += losses.double().sum().item()
+                total[1] += len(wanted)
     ranks.average([total])
     return float(total[0] / total[1])

@@ -116,7 +116,7 @@ class EndToEnd:
         gradient of their weighted sum [B, T, C]. The logits of all tokens together would not fit:
         a vocabulary is far wider than a model.
         """
-        gradient, total = torch.empty_like(states), torch.zeros(2)
+        gradient, total = torch.empty_like(states), states.new_zeros(2, dtype=torch.float32)
         rows, weight = self.student.rows(), self.text_weight
         parts = (x.flatten(0, 1).split(rows) for x in (target, states, gradient))
         for wanted, own, into, words in zip(*parts, following.flatten().split(rows), strict=True):

@@ -1,31 +1,10 @@
 import pytest
 import torch
-from transformers import DynamicCache
 
 from ml.errors import ModelError
 from ml.hf import convert
-from ml.hf.attention import starts_of
 
 PAD = 11  # tokens of padding: neither a multiple of the sub-tile nor below it
-
-
-@pytest.mark.parametrize(
-    ("mask", "starts"),
-    [
-        ([[1, 1, 1], [1, 1, 0]], None),
-        ([[0, 1, 1], [1, 1, 1]], [1, 0]),
-        ([[0, 0, 1], [0, 1, 0]], [2, 1]),
-    ],
-)
-def test_starts_are_the_first_tokens(mask, starts):
-    got = starts_of(torch.tensor(mask, dtype=torch.bool))
-    assert (None if got is None else got.tolist()) == starts
-
-
-@pytest.mark.parametrize("mask", [[[1, 0, 1]], [[1, 1, 1], [0, 1, 0], [1, 0, 1]]])
-def test_a_gap_in_the_mask_is_refused(mask):
-    with pytest.raises(ModelError, match="hides tokens between others"):
-        starts_of(torch.tensor(mask, dtype=torch.bool))
 
 
 @torch.no_grad()
@@ -52,11 +31,6 @@ def test_a_mask_of_its_own_is_refused(llama, hf_spec, hf_ids):
     mask = torch.zeros(3, 1, 60, 60)
     with pytest.raises(ModelError, match=r"^attention mask of shape \(3, 1, 60, 60\): allowed"):
         convert(llama, hf_spec)(hf_ids, attention_mask=mask, use_cache=False)
-
-
-def test_a_cache_of_keys_is_refused(llama, hf_spec, hf_ids):
-    with pytest.raises(ModelError, match=r"^past_key_values is a DynamicCache: allowed"):
-        convert(llama, hf_spec)(hf_ids, past_key_values=DynamicCache())
 
 
 def test_softmax_models_cannot_ask_for_it(llama, hf_ids):

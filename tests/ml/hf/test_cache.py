@@ -10,6 +10,7 @@ from ml.errors import ModelError
 from ml.exact_attention import exact_attention
 from ml.hf import convert, heads_of
 from ml.hf.cache import CodeCache, step
+from ml.hf.cache_argument import NAME
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_cached_decoding_equals_the_parallel_form_code_for_code(converted, hf_id
         first = 0
         for size in sizes:
             ids = hf_ids[:, first : first + size]
-            past = converted(ids, past_key_values=past, use_cache=True).past_key_values
+            past = converted(ids, **{NAME: past}, use_cache=True)[NAME]
             first += size
 
     whole = outputs_of(converted, lambda: converted(hf_ids, use_cache=False))
@@ -85,7 +86,7 @@ def test_the_cache_holds_codes_of_few_windows(llama, hf_spec, generator):
     ids = torch.randint(1, 49, (1, 10 * window), generator=generator)
     past = CodeCache(heads_of(converted))
     for part in ids.split(3, dim=1):
-        converted(part, past_key_values=past)
+        converted(part, **{NAME: past})
         layer: Any = past.layers[0]
         assert layer.keys.shape[-2] < 3 * window + 3
         assert layer.forgotten % window == 0
@@ -112,46 +113,13 @@ def test_padded_sequences_decode_as_alone_whatever_is_forgotten(start, sizes, co
             hf_ids[:, first:stop],
             attention_mask=mask[:, :stop],
             position_ids=positions[:, first:stop],
-            past_key_values=past,
             use_cache=True,
+            **{NAME: past},
         )
-        past, first = out.past_key_values, stop
+        past, first = out[NAME], stop
         got.append(out.logits)
     assert past.layers[0].forgotten > 0
     assert torch.allclose(torch.cat(got, dim=1)[:1, start:], alone, atol=1e-5)
-
-
-def test_greedy_generation_with_and_without_a_cache(converted, hf_ids):
-    options = {"max_new_tokens": 20, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
-    cached = converted.generate(hf_ids[:, :10], **options)
-    assert torch.equal(cached, converted.generate(hf_ids[:, :10], use_cache=False, **options))
-    assert cached.shape == (3, 30) and len(cached[:, 10:].unique()) > 3
-
-
-def test_sampling_is_reproducible_and_beams_are_searched(llama, hf_spec, hf_ids):
-    model = convert(llama, hf_spec)
-    options = {"max_new_tokens": 8, "pad_token_id": 0}
-    torch.manual_seed(1)
-    one = model.generate(hf_ids[:, :10], do_sample=True, **options)
-    torch.manual_seed(1)
-    assert torch.equal(one, model.generate(hf_ids[:, :10], do_sample=True, **options))
-    beams = model.generate(hf_ids[:, :10], num_beams=3, **options)
-    assert torch.equal(
-        beams, model.generate(hf_ids[:, :10], num_beams=3, use_cache=False, **options)
-    )
-
-
-def test_a_padded_batch_generates_what_each_prompt_does(converted, hf_ids):
-    options = {"max_new_tokens": 12, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
-    prompts = [hf_ids[0, :9], hf_ids[1, :4]]
-    batch, mask = torch.zeros(2, 9, dtype=torch.long), torch.zeros(2, 9, dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        batch[row, 9 - len(prompt) :] = prompt
-        mask[row, 9 - len(prompt) :] = 1
-    together = converted.generate(batch, attention_mask=mask, **options)[:, 9:]
-    for row, prompt in enumerate(prompts):
-        alone = converted.generate(prompt[None], **options)[0, len(prompt) :]
-        assert torch.equal(together[row], alone)
 
 
 def test_a_cache_in_training_is_refused(llama, hf_spec, hf_ids):
