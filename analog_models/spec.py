@@ -219,7 +219,7 @@ class HardwareSpec(Group):
     def schedule_number(self, name: str) -> int:
         """Number by which the hardware knows a schedule. Raises `SpecError` if there is none."""
         if name not in self.schedules:
-            raise SpecError(f"no schedule {name!r}: there are {', '.join(self.schedules)}")
+            raise SpecError(f"no schedule {shown(name)}: there are {', '.join(self.schedules)}")
         return list(self.schedules).index(name)
 
     def linearised(self) -> "HardwareSpec":
@@ -269,7 +269,7 @@ def _shipped(folder: str, name: str) -> str:
 def load_preset(name: str = DEFAULT_PRESET) -> HardwareSpec:
     """Load a shipped preset. Raises `SpecError` if there is none of that name."""
     if name not in preset_names():
-        raise SpecError(f"no preset {name!r}: there are {', '.join(preset_names())}")
+        raise SpecError(f"no preset {shown(name)}: there are {', '.join(preset_names())}")
     return parse_spec(_shipped("presets", name), f"preset {name!r}")
 
 
@@ -311,7 +311,7 @@ def overlaid(spec: HardwareSpec, overlay: str) -> HardwareSpec:
         text, where = _text(overlay), overlay
     else:
         names = ", ".join(overlay_names())
-        raise SpecError(f"no overlay {overlay!r}: there are {names}, or give a .json file")
+        raise SpecError(f"no overlay {shown(overlay)}: there are {names}, or give a .json file")
     values, sources = _read(text, where)
     name = values.get("name", Path(overlay).stem)
     values["name"] = f"{spec.name}-{name}" if isinstance(name, str) else name

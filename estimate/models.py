@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from analog_models.errors import ArtefactError, readable
+from analog_models.errors import ArtefactError, readable, shown
 from analog_models.files import read_json
 from analog_models.records import Record
 from estimate.errors import EstimateError
@@ -99,5 +99,5 @@ def model_names() -> list[str]:
 def named_model(name: str) -> LanguageModel:
     """A model by its name. Raises `EstimateError` if there is none."""
     if name not in _models():
-        raise EstimateError(f"no model {name!r}: there are {', '.join(_models())}")
+        raise EstimateError(f"no model {shown(name)}: there are {', '.join(_models())}")
     return _models()[name]

@@ -34,7 +34,7 @@ class Checked(Provenance):
     mismatches: Count
     numpy_mismatches: Count = 0
     seed: int
-    runs: list[_Run]
+    runs: Annotated[list[_Run], Field(min_length=1)]
 
 
 class _Predicted(Record):
@@ -53,7 +53,7 @@ class Validation(Provenance):
     tokens: Count
     times_faster_full_size: Cycles
     published_accuracy: Share
-    rows: list[_Predicted]
+    rows: Annotated[list[_Predicted], Field(min_length=1)]
 
 
 class _Stage(Record):

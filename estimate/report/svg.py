@@ -26,6 +26,7 @@ DEEP = ("#2f7ebc", "#c8553d", "#3f8f5b", "#8a6bc9", "#a8741a", "#2a8f9e", "#c050
 """Lines and points: three to one against white and against the dark page."""
 STYLE: Any = {
     "font.size": 9,
+    "text.parse_math": False,  # a name from a file may have a $
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "axes.grid": True,

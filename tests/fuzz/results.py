@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def _check_sources(sources: Mapping[str, Source], _: Path) -> None:
     assert all(table.rows for table in tables) and (mismatches(sources) or 0) >= 0
     if rows := perplexity_rows(sources):
         assert perplexity_table(rows).rows and json.dumps(rows, allow_nan=False)
-    with style():
+    with style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         if any(source.state == "measured here" for source in sources.values()) and rows:
             assert perplexity_drawing(rows)
         if result := sources["sensitivity"].result:
