@@ -12,11 +12,12 @@ from ml import heldout, tokenizer
 from ml.checkpoint import load_tensors
 from ml.evaluation import NOTHING, SMOLLM2, Cost, Report, cost_of
 from ml.fast_attention import fast_attention
+from ml.finite import finite_outputs
 from ml.hf import smollm2
 from ml.hf.convert import convert
 from ml.hf.delta import load_delta, weights_sha256
 from ml.hf.models import heads_of
-from ml.hf.text import ids_of
+from ml.hf.text import check_ids, ids_of
 from ml.perplexity import perplexity, texts_of
 from ml.shipped import CHECKPOINTS
 
@@ -32,10 +33,14 @@ def heldout_ids(pretrained: PreTrainedTokenizerBase) -> Tensor:
 
 
 def measured(model: PreTrainedModel, texts: Tensor, tell: Callable[[int], None]) -> float:
-    """Perplexity of texts [n, T + 1], one at a time; `tell` hears how many are done."""
-    return perplexity(
-        lambda ids: model(ids, use_cache=False).logits.float(), texts, batch=1, tell=tell
-    )
+    """Perplexity of texts [n, T + 1], one at a time; `tell` hears how many are done.
+
+    Raises ModelError where a value is not finite, and names the layer.
+    """
+    with finite_outputs(model):
+        return perplexity(
+            lambda ids: model(ids, use_cache=False).logits.float(), texts, batch=1, tell=tell
+        )
 
 
 def on_fast_kernel(model: PreTrainedModel) -> PreTrainedModel:
@@ -61,7 +66,9 @@ def evaluate(spec: HardwareSpec, report: Report, count: int | None = None) -> No
     Raises ArtefactError for a package or a delta that is damaged, SettingError.
     """
     base, pretrained = smollm2.load()
-    texts = texts_of(heldout_ids(pretrained), CONTEXT, TEXTS if count is None else count)
+    ids = heldout_ids(pretrained)
+    check_ids(ids, pretrained, base)
+    texts = texts_of(ids, CONTEXT, TEXTS if count is None else count)
     found = {path.name: sha256(path) for path in DELTAS.values() if path.exists()}
     about = {
         "tokens": texts[:, 1:].numel(),

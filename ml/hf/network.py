@@ -14,6 +14,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from ml.errors import ModelError
+from ml.finite import finite_outputs
 from ml.hf.models import attention_modules
 from ml.parallel import Ranks
 
@@ -93,17 +95,31 @@ def freeze(network: Network, trained: Callable[[str], bool]) -> None:
 
 @torch.no_grad()
 def mean_loss(network: Network, texts: Tensor, ranks: Ranks) -> float:
-    """Mean next-token loss (nats) over `texts` [n, T + 1], shared among the ranks."""
+    """Mean next-token loss (nats) over `texts` [n, T + 1], shared among the ranks.
+
+    Raises ModelError for a loss that is not finite, with the name of the module where that began.
+    """
     total = torch.zeros(2, dtype=torch.float64)
-    with network.autocast():
-        for batch in ranks.share(texts).split(TEXTS):
-            if len(batch) == 0:  # more ranks than texts
-                continue
-            states, targets = network.hidden(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten()
-            for part, wanted in zip(
-                states.split(network.rows()), targets.split(network.rows()), strict=True
-            ):
-                losses = functional.cross_entropy(network.logits(part), wanted, reduction="none")
-                total += torch.stack((losses.double().sum(), torch.tensor(float(len(wanted)))))
+    for batch in ranks.share(texts).split(TEXTS):
+        if len(batch) == 0:  # more ranks than texts
+            continue
+        loss = _summed_loss(network, batch)
+        if not bool(torch.isfinite(loss)):
+            with finite_outputs(network.model):
+                _summed_loss(network, batch)
+            raise ModelError("the loss is not finite: the weights of the model are damaged")
+        total += torch.stack((loss, torch.tensor(float(batch[:, 1:].numel()))))
     ranks.average([total])
     return float(total[0] / total[1])
+
+
+def _summed_loss(network: Network, texts: Tensor) -> Tensor:
+    """Summed next-token loss of texts [B, T + 1], float64."""
+    total = torch.zeros((), dtype=torch.float64)
+    with network.autocast():
+        states, targets = network.hidden(texts[:, :-1]).flatten(0, 1), texts[:, 1:].flatten()
+        parts = zip(states.split(network.rows()), targets.split(network.rows()), strict=True)
+        for part, wanted in parts:
+            losses = functional.cross_entropy(network.logits(part), wanted, reduction="none")
+            total += losses.double().sum()
+    return total
