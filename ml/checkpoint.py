@@ -10,10 +10,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from analog_models.errors import ArtefactError, readable, shown
+from analog_models.errors import ArtefactError, shown
 from analog_models.files import replacing
 from analog_models.strict_json import parse_json
 
+LONGEST_NAME = 120  # characters
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -55,7 +56,7 @@ def check_finite(tensors: Mapping[str, Tensor], where: Path | str) -> None:
     Complex numbers and floating-point numbers of a byte, which nothing of ours has, are refused.
     """
     for name, tensor in tensors.items():
-        at = f"{where}: tensor {readable(name)}"
+        at = f"{where}: tensor {named(name)}"
         if tensor.is_complex() or (tensor.is_floating_point() and tensor.dtype not in FLOATS):
             raise ArtefactError(f"{at} has values of {_type(tensor)}")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -72,7 +73,7 @@ def fitted(
     """
     found: dict[str, Tensor] = {}
     for name in sorted(own.keys() | tensors.keys()):
-        where = f"{path}: tensor {readable(name)}"
+        where = f"{path}: tensor {named(name)}"
         if name not in tensors:
             raise ArtefactError(f"{where} is missing")
         if name not in own:
@@ -98,12 +99,12 @@ def check_tokens(
     for name in names:
         ids = tensors.get(name)
         if ids is None or ids.dim() != 1 or ids.is_floating_point() or ids.dtype == torch.bool:
-            raise ArtefactError(f"{path}: tensor {readable(name)}: needs token ids [tokens]")
+            raise ArtefactError(f"{path}: tensor {named(name)}: needs token ids [tokens]")
         least, most = (int(x) for x in ids.long().aminmax()) if len(ids) else (0, 0)
         if least < 0 or (vocabulary is not None and most >= vocabulary):
             allowed = f"0 to {vocabulary - 1}" if vocabulary else "0 and up"
             odd = least if least < 0 else most
-            raise ArtefactError(f"{path}: tensor {readable(name)} has id {odd}, allowed {allowed}")
+            raise ArtefactError(f"{path}: tensor {named(name)} has id {odd}, allowed {allowed}")
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
@@ -112,6 +113,11 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> N
     Stored half precision becomes the module's own precision.
     """
     module.load_state_dict(fitted(tensors, module.state_dict(), path))
+
+
+def named(name: str) -> str:
+    """The name of a tensor as error messages show it: whole, unless it is odd."""
+    return name if name.isprintable() and 0 < len(name) <= LONGEST_NAME else shown(name)
 
 
 def _type(tensor: Tensor) -> str:

@@ -91,4 +91,4 @@ def _start(came_from: Any) -> str:
     """What a stage began with, as a message says it."""
     if not isinstance(came_from, dict):
         return "nothing"
-    return f"{readable(came_from.get('stage'))} {readable(came_from.get('sha256'))[:8]}"
+    return f"{readable(came_from.get('stage'))} {readable(str(came_from.get('sha256'))[:8])}"

@@ -38,9 +38,9 @@ def convert(
     The heads start as the naive map of q, k, v to codes; ml.hf.adapt finds a better one. `mixing`
     gives queries and keys a matrix per head behind the rotary positions instead of a scale per
     channel. Dropout of attention is set to 0. Parameters have the type of the model's, the widest
-    if they have several, and heads are in single precision; buffers have the type that they have in
-    a model which is loaded. Raises ModelError for a model that does not fit the hardware or is not
-    whole and finite, SettingError for an unknown stage.
+    if they have several, and heads have at least single precision; buffers have the type that they
+    have in a model which is loaded. Raises ModelError for a model that does not fit the
+    hardware or is not whole and finite, SettingError for an unknown stage.
     """
     if stage not in STAGES:
         raise SettingError(f"stage is {stage!r}, must be one of {', '.join(STAGES)}")
@@ -108,7 +108,7 @@ def _take_types(converted: GainCellModel, model: PreTrainedModel) -> None:
     for parameter in converted.parameters():
         parameter.data = parameter.data.to(dtype)
     for heads in heads_of(converted):
-        heads.float()
+        heads.to(torch.promote_types(dtype, torch.float32))
     converted.config.dtype = dtype
 
 

@@ -209,7 +209,7 @@ def _check(path: Path, about: dict[str, Any], base: PreTrainedModel) -> tuple[He
     found, wanted = weights_sha256(base), header.base.sha256
     if found != wanted:
         raise ArtefactError(
-            f"{path}: belongs to base weights of SHA-256 {readable(wanted)[:12]}…, but those given "
+            f"{path}: belongs to base weights of SHA-256 {readable(wanted[:12])}…, but those given "
             f"have {found[:12]}…; take the model that was adapted, in the precision that it had"
         )
     return header, spec

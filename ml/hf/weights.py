@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from analog_models.errors import ArtefactError, GaincellError, readable, shown
+from analog_models.errors import ArtefactError, GaincellError, shown
+from ml.checkpoint import named
 from ml.hf.config_file import read_object
 from ml.hf.reading import reading
 
@@ -69,7 +70,7 @@ def _shards(index: Path) -> dict[Path, set[str] | None]:
     for name, file in names.items():
         if not isinstance(file, str) or Path(file).name != file:
             raise ArtefactError(
-                f"{index}: weight_map.{readable(name)} = {shown(file)}: needs a file in this folder"
+                f"{index}: weight_map.{named(name)} = {shown(file)}: needs a file in this folder"
             )
         tensors = found.setdefault(index.with_name(file), set())
         assert tensors is not None
@@ -95,7 +96,7 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
             reason = str(error).partition("\n")[0]
             raise ArtefactError(f"{path}: damaged or truncated safetensors ({reason})") from error
         for name in sorted(own.keys() ^ wanted) if wanted is not None else ():
-            raise ArtefactError(f"{path}: tensor {readable(name)} is there or in {INDEX}, not both")
+            raise ArtefactError(f"{path}: tensor {named(name)} is there or in {INDEX}, not both")
         found |= own
     return found
 
@@ -112,12 +113,12 @@ def check_tensors(folder: Path, model: PreTrainedModel) -> None:
         if HARMLESS.search(name):
             continue
         if name.removeprefix(prefix) in stored:
-            raise ArtefactError(f"{tensor.file}: tensor {readable(name)} is there twice")
+            raise ArtefactError(f"{tensor.file}: tensor {named(name)} is there twice")
         stored[name.removeprefix(prefix)] = tensor
     own = {name.removeprefix(prefix): (name, t) for name, t in model.state_dict().items()}
     for name in sorted(stored.keys() - own.keys()):
         raise ArtefactError(
-            f"{stored[name].file}: tensor {readable(stored[name].name)} is none of "
+            f"{stored[name].file}: tensor {named(stored[name].name)} is none of "
             f"{type(model).__name__}'s"
         )
     for name, tensor in stored.items():
@@ -192,7 +193,7 @@ def load_whole(
 
 
 def check_loaded(name: Any, info: Mapping[str, Iterable[Any]]) -> None:
-    """Raise ArtefactError unless transformers found every tensor, and no other but HARMLESS ones."""
+    """Raise ArtefactError for tensors that are missing, or unknown and not HARMLESS."""
     for key, what in (
         ("missing_keys", "is missing"),
         ("unexpected_keys", "is none of the model's"),
@@ -200,7 +201,7 @@ def check_loaded(name: Any, info: Mapping[str, Iterable[Any]]) -> None:
     ):
         for found in sorted(str(k[0] if isinstance(k, tuple) else k) for k in info.get(key, ())):
             if not HARMLESS.search(found):
-                raise ArtefactError(f"{name}: tensor {readable(found)} {what}")
+                raise ArtefactError(f"{name}: tensor {named(found)} {what}")
 
 
 def check_values(

@@ -59,7 +59,7 @@ def test_weights_must_fit_the_model(path):
         ({"norm.bias": torch.zeros(3)}, r"norm\.bias has shape \(3,\), expected \(8,\)$"),
         ({"norm.bias": torch.zeros(8).int()}, r"norm\.bias has values of int32, expected float32$"),
         (
-            {"norm.bias": torch.full((8,), 1e39).double()},
+            {"norm.bias": torch.full((8,), 1e39, dtype=torch.float64)},
             r"norm\.bias holds .* too large for float32",
         ),
         ({"other": torch.zeros(1)}, r"tensor other is none of the model's$"),
@@ -74,10 +74,8 @@ def test_weights_must_fit_the_model(path):
 def test_small_and_half_precision_weights_load_exactly(path):
     model = LanguageModel(ModelConfig(vocabulary=16, context=8, layers=1, heads=1, width=8))
     state = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
-    half = state | {
-        "norm.bias": torch.full((8,), 6e-8).half(),
-        "norm.weight": torch.zeros(8).half(),
-    }
+    denormal = torch.full((8,), 6e-8).half()
+    half = state | {"norm.bias": denormal, "norm.weight": torch.zeros(8).half()}
     load_weights(model, half, path)
     assert torch.equal(model.norm.bias, half["norm.bias"].float()) and model.norm.bias[0] > 0
     assert {tensor.dtype for tensor in model.state_dict().values()} == {torch.float32}
