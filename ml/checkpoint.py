@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from analog_models.errors import ArtefactError, shown
 from analog_models.files import replacing
 from analog_models.strict_json import parse_json
+from ml.errors import one_line
 
 LONGEST_NAME = 120  # characters
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -41,7 +42,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             text = (file.metadata() or {}).get("about", "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = one_line(error)
         raise ArtefactError(f"{path}: damaged or truncated safetensors ({reason})") from error
     about = parse_json(text, f"{path}: about")
     if not isinstance(about, dict):

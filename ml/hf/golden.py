@@ -30,7 +30,7 @@ from ml.golden import PASSAGE_TOKENS, as_integers, liveliest_head, write_vectors
 from ml.hardware_attention import Codes
 from ml.hf.folders import load_converted, load_tokenizer
 from ml.hf.models import GainCellModel, heads_of
-from ml.hf.text import check_ids
+from ml.hf.text import check_ids, token_ids
 from ml.shipped import PACKAGES
 
 FOLDER = Path("build/hf-golden")
@@ -153,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     bpe: Any = load_tokenizer(options.tokenizer or options.model)
     model = load_converted(options.model)
     text, source = text_of(options.text)
-    ids = torch.tensor(bpe(text, verbose=False)["input_ids"])
+    ids = torch.tensor(token_ids(bpe, text, special=True))
     check_ids(ids, bpe, model)
     manifest = write_golden(model, bpe, ids, options.folder, options.layers)
     manifest |= {

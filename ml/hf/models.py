@@ -32,7 +32,7 @@ from analog_models.spec import HardwareSpec, load_spec
 from ml.errors import ModelError
 from ml.hf import attention
 from ml.hf.cache import CodeCache
-from ml.hf.config_file import check_entries, check_folder, check_type
+from ml.hf.config_file import CONFIG, check_entries, check_folder, check_type
 from ml.hf.heads import GainCellHeads
 from ml.hf.reading import reading
 from ml.hf.weights import load_whole
@@ -58,8 +58,9 @@ class GainCellConfig:
     def from_dict(cls, config_dict: dict[str, Any], **options: Any) -> Any:
         """The configuration in a `config.json`. Raises ArtefactError for one that cannot be."""
         model_type: str = cls.model_type  # pyright: ignore[reportAttributeAccessIssue]
-        check_entries(config_dict, model_type, "config.json")
-        with reading("config.json"):
+        where = str(Path(options.get("name_or_path", ""), CONFIG))
+        check_entries(config_dict, model_type, where)
+        with reading(where, "configuration"):
             return super().from_dict(config_dict, **options)  # pyright: ignore[reportAttributeAccessIssue]
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class GainCellModel(PreTrainedModel):
                 tree, _ = PreTrainedConfig.get_config_dict(source, **hub)
                 check_type(tree.get("model_type"), str(source), [cls.config_class.model_type])
                 config, rest = cls.config_class.from_pretrained(
-                    source, return_unused_kwargs=True, **options
+                    source, return_unused_kwargs=True, name_or_path=str(source), **options
                 )
             options = hub | rest
         config.spec = _specification(name_or_path, config, spec, hub)

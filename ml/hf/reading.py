@@ -7,8 +7,7 @@ from typing import Any
 from transformers.utils import logging
 
 from analog_models.errors import ArtefactError, GaincellError
-
-LONGEST = 200  # characters of what transformers says
+from ml.errors import one_line
 
 
 @contextmanager
@@ -16,17 +15,17 @@ def reading(name: Any, what: str = "model") -> Iterator[None]:
     """Inside, transformers reads the folder `name`, and says nothing but in errors.
 
     Raises ArtefactError for whatever it raises: it and the libraries below it have no common base
-    for what a file may do to them. Our own errors stay as they are.
+    for what a file may do to them, and a panic of `tokenizers` is not even an Exception. Our own
+    errors stay as they are.
     """
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
         yield
-    except GaincellError:
+    except (GaincellError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        reason = reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 1]}…"
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
         raise ArtefactError(f"{name}: cannot be read as a {what}: {reason}") from error
     finally:
         logging.set_verbosity(verbosity)

@@ -13,6 +13,7 @@ from analog_models.errors import shown
 from ml import corpus
 from ml.checkpoint import check_tokens, load_tensors, save_tensors
 from ml.errors import CorpusError
+from ml.hf.reading import reading
 
 CORPUS = "corpus"
 PARTS = ("train", "validation", "heldout")
@@ -62,7 +63,7 @@ def encode(source: corpus.Corpus, tokenizer: PreTrainedTokenizerBase, cache: Pat
     digest = hashlib.sha256(described.encode()).hexdigest()
     path = cache / f"tokens-{digest[:16]}.safetensors"
     # Tokenizers of one vocabulary may still cut text differently.
-    about = {"kind": "tokens", "digest": digest, "probe": _ids(tokenizer, PROBE)}
+    about = {"kind": "tokens", "digest": digest, "probe": token_ids(tokenizer, PROBE)}
     if not path.exists() or load_tensors(path)[1] != about:
         parts = {part: ids_of(getattr(source, part), tokenizer) for part in PARTS}
         save_tensors(path, parts, about)
@@ -82,8 +83,13 @@ def check_ids(ids: Tensor, tokenizer: Any, model: PreTrainedModel) -> None:
         )
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+def token_ids(tokenizer: Any, text: str, special: bool = False) -> list[int]:
+    """Ids of a text, with the `special` tokens that the tokenizer puts around it or without.
+
+    Raises ArtefactError for a tokenizer that has nothing for a part of the text.
+    """
+    with reading(getattr(tokenizer, "name_or_path", "tokenizer"), "tokenizer"):
+        return tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
 
 
 def ids_of(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
@@ -91,7 +97,7 @@ def ids_of(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
     ids: list[int] = []
     end: Any = tokenizer.get_vocab().get(END_OF_TEXT, tokenizer.eos_token_id)
     for text in texts.values():
-        ids += _ids(tokenizer, text)
+        ids += token_ids(tokenizer, text)
         if end is not None:
             ids.append(end)
     return torch.tensor(ids, dtype=torch.int32)

@@ -18,6 +18,7 @@ from transformers.initialization import no_init_weights
 
 from analog_models.errors import ArtefactError, GaincellError, shown
 from ml.checkpoint import named
+from ml.errors import one_line
 from ml.hf.config_file import read_object
 from ml.hf.reading import reading
 
@@ -93,7 +94,7 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
                     for name, x in slices.items()
                 }
         except (SafetensorError, OSError) as error:
-            reason = str(error).partition("\n")[0]
+            reason = one_line(error)
             raise ArtefactError(f"{path}: damaged or truncated safetensors ({reason})") from error
         for name in sorted(own.keys() ^ wanted) if wanted is not None else ():
             raise ArtefactError(f"{path}: tensor {named(name)} is there or in {INDEX}, not both")
