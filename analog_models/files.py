@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analog_models.errors import ArtefactError, shown
-from analog_models.strict_json import parse_json
+from analog_models.strict_json import MOST_DIGITS, parse_json
 
 __all__ = [
     "MOST_BYTES",
@@ -151,9 +151,9 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
         raise ArtefactError(f"{path}: not UTF-8 text, at byte {error.start}") from error
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, most_digits: int = MOST_DIGITS) -> Any:
     """Content of a JSON file. Raises `ArtefactError`, as `read_text` and `parse_json`."""
-    return parse_json(read_text(path), str(path))
+    return parse_json(read_text(path), str(path), most_digits)
 
 
 def sha256(path: Path) -> str:

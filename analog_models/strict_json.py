@@ -6,6 +6,7 @@ float64 or 64 bits hold, text that is no Unicode, and deep nesting.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,10 +22,11 @@ class _Beyond(str):
     """A number that JSON does not have, or that is too large: as it was written."""
 
 
-def parse_json(text: str, where: str) -> Any:
+def parse_json(text: str, where: str, most_digits: int = MOST_DIGITS) -> Any:
     """What a JSON text holds. Raises `ArtefactError`, which names `where`.
 
-    Of a key that stands twice, which value is meant cannot be told. In error messages a place is
+    Of a key that stands twice, which value is meant cannot be told. `most_digits`: of a whole
+    number; files of other projects have numbers beyond 64 bits. In error messages a place is
     written `levels.q` or `rows[3].name`.
     """
     doubles: list[tuple[dict[str, Any], str]] = []
@@ -32,8 +34,8 @@ def parse_json(text: str, where: str) -> Any:
     def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         tree = dict(pairs)
         if len(tree) < len(pairs):
-            keys = [key for key, _ in pairs]
-            doubles.append((tree, next(key for i, key in enumerate(keys) if key in keys[:i])))
+            counts = Counter(key for key, _ in pairs)
+            doubles.append((tree, next(key for key, count in counts.items() if count > 1)))
         return tree
 
     try:
@@ -42,7 +44,7 @@ def parse_json(text: str, where: str) -> Any:
             object_pairs_hook=as_object,
             parse_constant=_Beyond,
             parse_float=_real,
-            parse_int=_whole,
+            parse_int=lambda number: (int if len(number) <= most_digits else _Beyond)(number),
         )
         fault = next(_faults(tree, "", doubles), None)
     except RecursionError:
@@ -57,10 +59,6 @@ def parse_json(text: str, where: str) -> Any:
 def _real(text: str) -> float | _Beyond:
     value = float(text)
     return value if math.isfinite(value) else _Beyond(text)
-
-
-def _whole(text: str) -> int | _Beyond:
-    return int(text) if len(text) <= MOST_DIGITS else _Beyond(text)
 
 
 def _faults(node: Any, at: str, doubles: list, depth: int = 0) -> Iterator[str]:
@@ -80,7 +78,7 @@ def _faults(node: Any, at: str, doubles: list, depth: int = 0) -> Iterator[str]:
         for i, value in enumerate(node):
             yield from _faults(value, f"{at}[{i}]", doubles, depth + 1)
     elif isinstance(node, _Beyond):
-        needs = f"needs a finite number, whole ones of at most {MOST_DIGITS} digits"
+        needs = "needs a finite number, not of so many digits"
         yield f"{at or 'content'} = {_cut(node)}: {needs}"
     elif isinstance(node, str) and not _is_unicode(node):
         yield f"{at or 'content'} = {shown(node)}: not Unicode text"

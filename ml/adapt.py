@@ -34,7 +34,7 @@ from ml.initialise import initialise
 from ml.losses import distillation_loss, layer_wise_loss
 from ml.matching import match, measure, refit
 from ml.model import LanguageModel
-from ml.perplexity import mean_loss, texts_of
+from ml.perplexity import mean_loss, perplexity_of, texts_of
 from ml.shipped import ADAPTED, PACKAGES, TEACHER, load_teacher, load_trained_on
 from ml.stages import StageFolder, origin_of
 from ml.surrogate import SurrogateOps
@@ -131,7 +131,7 @@ def train_stage(
         print(
             f"{name:15} step {record['step']:5d}/{settings.steps}"
             f"  loss {record.get('train_loss', math.nan):.4f}"
-            f"  validation perplexity {math.exp(record['validation_loss']):8.2f}"
+            f"  validation perplexity {perplexity_of(record['validation_loss']):8.2f}"
             f"  {rate:6.0f} tokens/s",
             flush=True,
         )

@@ -2,6 +2,15 @@
 
 from analog_models.errors import GaincellError
 
+LONGEST = 160  # characters of what another library says
+
+
+def one_line(error: Exception) -> str:
+    """What another library says, in one line that is cut off where it is long."""
+    text = " ".join(str(error).split())
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
 
 class ModelError(GaincellError):
     """A language model that the hardware cannot run, or not like this."""

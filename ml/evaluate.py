@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from analog_models.arguments import integer, natural
-from analog_models.errors import ArtefactError, run_command
+from analog_models.errors import run_command
 from analog_models.files import read_json, sha256, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
@@ -42,6 +42,7 @@ from ml.shipped import (
     load_teacher,
     load_trained_on,
 )
+from ml.stages import StageFolder, origin_of
 
 EVALUATION_FILE = CHECKPOINTS / "evaluation.json"
 # Results on other text, written with --text build/prose --out FILE: the card has tables of them.
@@ -69,22 +70,25 @@ def naive_swap(teacher: LanguageModel, spec: HardwareSpec) -> LanguageModel:
 
 class Stage(NamedTuple):
     """One row. label: in the table and the model card; name: in result.json; `trained`: the
-    stages of ml.adapt that were trained up to here, None for a model that never was adapted.
+    stages of ml.adapt that were trained up to here, None for a model that never was adapted;
+    `file`: of a stage that may be missing.
     """
 
     label: str
     name: str
     trained: tuple[str, ...] | None
     make: Callable[[], LanguageModel]
+    file: Path | None = None
 
 
 def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> Iterator[Stage]:
     """The stages in order."""
-    linear = spec.linearised()
-    soft = load_teacher(teacher).double()
+    linear, soft = spec.linearised(), load_teacher(teacher).double()
+    finished = StageFolder(folder, origin_of(sha256(teacher), spec))
 
-    def from_file(name: str, cell: HardwareSpec) -> Callable[[], LanguageModel]:
-        return lambda: load_scaled(folder / f"{name}.safetensors", soft, cell).double()
+    def from_file(name: str, cell: HardwareSpec) -> tuple[Callable[[], LanguageModel], Path]:
+        path = finished.file(name)
+        return lambda: load_scaled(path, soft, cell, finished.origin).double(), path
 
     def ablated(make: Callable[[], LanguageModel]) -> Callable[[], LanguageModel]:
         return lambda: without_attention(make())
@@ -95,30 +99,34 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
     def final() -> LanguageModel:
         return load_adapted(spec, adapted)
 
-    def control(name: str) -> Callable[[], LanguageModel]:
-        return lambda: load_trained_on(folder / f"{name}.safetensors", soft).double()
+    def control(name: str) -> tuple[Callable[[], LanguageModel], Path]:
+        path = finished.file(name)
+        return lambda: load_trained_on(path, soft, finished.origin).double(), path
 
     as_linear, as_cubic = CONTROL_STAGES
     one, two, every = TRAINED_STAGES[:1], TRAINED_STAGES[:2], TRAINED_STAGES
     yield Stage("teacher", "teacher", None, lambda: soft)
     yield Stage("teacher, attention zero", "teacher, attention zero", None, ablated(again))
     yield Stage("naive swap", "naive", None, lambda: naive_swap(soft, spec))
-    yield Stage("linear, statistics only", "statistics", (), from_file("init", linear))
-    yield Stage("linear, layer-wise", "layer-wise", one, from_file("layerwise", linear))
-    yield Stage("linear, adapted", "linear", two, from_file("linear", linear))
-    yield Stage("cubic, before matching", "cubic, before matching", two, from_file("linear", spec))
-    yield Stage("cubic, as published", "published", two, from_file("published", spec))
-    yield Stage("cubic, matched", "matched", two, from_file("matched", spec))
+    yield Stage("linear, statistics only", "statistics", (), *from_file("init", linear))
+    yield Stage("linear, layer-wise", "layer-wise", one, *from_file("layerwise", linear))
+    yield Stage("linear, adapted", "linear", two, *from_file("linear", linear))
+    yield Stage("cubic, before matching", "cubic, before matching", two, *from_file("linear", spec))
+    yield Stage("cubic, as published", "published", two, *from_file("published", spec))
+    yield Stage("cubic, matched", "matched", two, *from_file("matched", spec))
     yield Stage("cubic, adapted", "cubic", every, final)
     yield Stage("cubic, attention zero", "cubic, attention zero", every, ablated(final))
-    yield Stage("teacher, as long as linear", as_linear, two, control(as_linear))
-    yield Stage("teacher, as long as cubic", as_cubic, every, control(as_cubic))
+    yield Stage("teacher, as long as linear", as_linear, two, *control(as_linear))
+    yield Stage("teacher, as long as cubic", as_cubic, every, *control(as_cubic))
 
 
 def evaluate(
     options: argparse.Namespace, spec: HardwareSpec, kinds: Kinds, report: Report
 ) -> dict[str, dict[str, float] | None]:
-    """Perplexity of each stage on each kind of text, reported as they come; None: no such file."""
+    """Perplexity of each stage on each kind of text, reported as they come; None: no such file.
+
+    Raises ArtefactError for a file that is damaged, or a stage of another teacher or hardware.
+    """
     rows: dict[str, dict[str, float] | None] = {}
     run = load_tensors(options.adapted)[1].get("run", {})
     report.begin(
@@ -127,17 +135,14 @@ def evaluate(
         attention="exact, float64",
         sha256={path.name: sha256(path) for path in (options.teacher, options.adapted)},
     )
-    for label, name, trained, make in stages(
+    for label, name, trained, make, path in stages(
         options.teacher, options.adapted, options.folder, spec
     ):
-        try:
-            model = make()
-        except ArtefactError:
-            if label in ("teacher", "cubic, adapted") or options.card:
-                raise
+        if path is not None and not path.exists() and not options.card:
             rows[label] = None
             report.missing(label)
             continue
+        model = make()
         cost = NOTHING if trained is None else cost_of(run, name, trained)
         found = rows[label] = {}
         for kind, texts in kinds.tensors.items():

@@ -21,6 +21,7 @@ from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from ml import heldout, tokenizer
 from ml.checkpoint import save_tensors
 from ml.errors import SettingError
+from ml.finite import finite_outputs
 from ml.hardware_attention import Codes, attention_layers
 from ml.model import LanguageModel, blocks
 from ml.shipped import ADAPTED, PACKAGES, load_adapted
@@ -33,12 +34,16 @@ CODE_TYPES = {"q": torch.uint8, "k": torch.uint8, "v": torch.uint8, "out": torch
 
 @torch.no_grad()
 def codes_of(model: LanguageModel, ids: Tensor) -> tuple[Codes, Tensor]:
-    """Codes of every layer and head, [layer, head, token, D], and predicted ids, for ids [T]."""
+    """Codes of every layer and head, [layer, head, token, D], and predicted ids, for ids [T].
+
+    Raises ModelError where a value is not finite, and names the layer.
+    """
     x, layers = model.hidden(ids[None]), []
-    for block, layer in zip(blocks(model), attention_layers(model), strict=True):
-        layers.append([signal[0] for signal in layer.codes(block.norm_attention(x))])
-        x = block(x)
-    predicted = (model.norm(x) @ model.tokens.weight.T).argmax(-1)[0]
+    with finite_outputs(model):
+        for block, layer in zip(blocks(model), attention_layers(model), strict=True):
+            x, normed = block(x), block.norm_attention(x)
+            layers.append([signal[0] for signal in layer.codes(normed)])
+        predicted = (model.norm(x) @ model.tokens.weight.T).argmax(-1)[0]
     return Codes(*(torch.stack(signal) for signal in zip(*layers, strict=True))), predicted
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from analog_models.errors import ArtefactError, run_command
+from analog_models.errors import ArtefactError, run_command, shown
 from ml import corpus, tokenizer
-from ml.checkpoint import load_tensors, save_tensors
+from ml.checkpoint import check_tokens, load_tensors, save_tensors
 
 HELDOUT_FILE = Path(__file__).parent / "golden" / "heldout.safetensors"
 
@@ -27,7 +27,8 @@ def load(path: Path = HELDOUT_FILE) -> dict[str, Tensor]:
     """Held-out token ids of every source, int64 [tokens]. Raises ArtefactError."""
     tensors, about = load_tensors(path)
     if about.get("kind") != "heldout":
-        raise ArtefactError(f"{path}: kind is {about.get('kind')!r}, expected 'heldout'")
+        raise ArtefactError(f"{path}: kind is {shown(about.get('kind'))}, expected 'heldout'")
+    check_tokens(tensors, tensors, path, tokenizer.VOCABULARY)
     return {name: ids.long() for name, ids in tensors.items()}
 
 

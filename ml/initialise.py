@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from analog_models.physics import cell_terms, score_charge
+from ml.errors import ModelError
+from ml.finite import fitting
 from ml.hardware_attention import GainCellAttention, attention_layers
 from ml.model import LanguageModel, SoftmaxAttention, blocks, split_heads
 
@@ -28,7 +30,7 @@ def hadamard(size: int, device: torch.device | None = None) -> Tensor:
         top = torch.cat((matrix, matrix), dim=1)
         matrix = torch.cat((top, torch.cat((matrix, -matrix), dim=1)))
     if len(matrix) != size:
-        raise ValueError(f"head dimension is {size}, must be a power of two")
+        raise ModelError(f"head dimension is {size}, must be a power of two")
     return matrix / size**0.5
 
 
@@ -57,15 +59,18 @@ def balance(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
 def initialise(student: LanguageModel, teacher: LanguageModel, ids: Tensor) -> None:
     """Map every layer of `teacher` onto `student`, with statistics over texts `ids` [B, T].
 
-    `student` is scaled hardware; everything but its attention is copied.
+    `student` is scaled hardware; everything but its attention is copied. Raises ModelError for a
+    layer whose signals never vary.
     """
     own = {n: t for n, t in teacher.state_dict().items() if ".attention." not in n}
     student.load_state_dict(own, strict=False)
     x = teacher.hidden(ids)
-    for block, layer in zip(blocks(teacher), attention_layers(student), strict=True):
+    layers = zip(blocks(teacher), attention_layers(student), strict=True)
+    for i, (block, layer) in enumerate(layers):
         attention = block.attention
         assert isinstance(attention, SoftmaxAttention)
-        _initialise_layer(layer, attention, block.norm_attention(x))
+        with fitting(f"blocks.{i}.attention", layer):
+            _initialise_layer(layer, attention, block.norm_attention(x))
         x = block(x)
 
 

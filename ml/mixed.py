@@ -27,6 +27,7 @@ from ml.model import LanguageModel, blocks
 from ml.perplexity import perplexity, texts_of
 from ml.sensitivity_plots import POINTS
 from ml.shipped import PACKAGES, TEACHER, load_scaled, load_teacher
+from ml.stages import origin_of
 from ml.surrogate import SurrogateOps
 
 STAGE = Path("build/adapt/layerwise.safetensors")
@@ -86,11 +87,16 @@ def plot(found: list[Mix], path: Path) -> Path:
     return path
 
 
-def load_layerwise(path: Path, teacher: LanguageModel, spec: HardwareSpec) -> LanguageModel:
-    """Stage `layerwise` on the cell of `spec`, single precision. Raises ArtefactError."""
+def load_layerwise(
+    path: Path, teacher: LanguageModel, spec: HardwareSpec, origin: str
+) -> LanguageModel:
+    """Stage `layerwise` on the linear cell of `spec`, single precision.
+
+    Raises ArtefactError, also where it is of another `origin`: another teacher or hardware.
+    """
     if not path.exists():
         raise ArtefactError(f"{path}: no such file; `make adapt` leaves it in build/adapt")
-    return load_scaled(path, teacher, spec, SurrogateOps())
+    return load_scaled(path, teacher, spec.linearised(), origin, SurrogateOps())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -98,9 +104,9 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-    spec = find_spec(options.spec).linearised()
-    teacher = load_teacher(options.teacher)
-    student = load_layerwise(options.stage, teacher, spec)
+    spec, teacher = find_spec(options.spec), load_teacher(options.teacher)
+    origin = origin_of(sha256(options.teacher), spec)
+    student, spec = load_layerwise(options.stage, teacher, spec, origin), spec.linearised()
     texts = texts_of(heldout.load_joined(), teacher.config.context, options.texts)
     print(f"{'layers on gain cells':24} {'perplexity':>10} {'/ teacher':>9}")
     found = measure(teacher, student, texts)

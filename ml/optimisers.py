@@ -12,6 +12,7 @@ from ml.parallel import Ranks
 SCALERS = ("scaler", "offset")  # parts of the names of what is few and far from its place
 MIXING = "mix_"  # of matrices per head, as GainCellHeads calls them
 MUON_STATE = "momentum_buffer"
+ADAM_STATE = ("exp_avg", "exp_avg_sq")
 
 
 class Optimisers:
@@ -70,6 +71,12 @@ class Optimisers:
             self.ranks.spread(momenta)
             found |= {p: {MUON_STATE: m} for p, m in zip(self.matrices, momenta, strict=True)}
         return found
+
+    def kinds(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        """What `state` has of a parameter once it has been moved: tensors of that form."""
+        if any(parameter is matrix for matrix in self.matrices):
+            return {MUON_STATE: parameter}
+        return {"step": torch.zeros(()), **dict.fromkeys(ADAM_STATE, parameter)}
 
     def load(self, state: dict[nn.Parameter, dict[str, Tensor]]) -> None:
         """Take up what `state` gave; each rank keeps what is its own."""

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from analog_models.errors import ArtefactError
+from analog_models.errors import ArtefactError, readable, shown
 from analog_models.physics import EXACT, Ops
 from analog_models.spec import HardwareSpec
 from ml.checkpoint import load_tensors, load_weights
 from ml.hardware_attention import on_hardware
 from ml.model import LanguageModel, ModelConfig
+from ml.stages import load_stage
 
 PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")  # named in every run
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -19,29 +20,33 @@ def load_teacher(path: Path = TEACHER, config: ModelConfig | None = None) -> Lan
     """The softmax teacher, single precision. Raises ArtefactError."""
     tensors, about = load_tensors(path)
     if about.get("kind") != "teacher":
-        raise ArtefactError(f"{path}: kind is {about.get('kind')!r}, expected 'teacher'")
+        raise ArtefactError(f"{path}: kind is {shown(about.get('kind'))}, expected 'teacher'")
     model = LanguageModel(config or ModelConfig())
     load_weights(model, tensors, path)
     return model.requires_grad_(False)
 
 
-def load_trained_on(path: Path, teacher: LanguageModel) -> LanguageModel:
-    """The teacher as a stage of ml.control left it, single precision. Raises ArtefactError."""
-    return _from_stage(LanguageModel(teacher.config), path)
+def load_trained_on(path: Path, teacher: LanguageModel, origin: str | None = None) -> LanguageModel:
+    """The teacher as a stage of ml.control left it, single precision.
+
+    Raises ArtefactError, as `ml.stages.load_stage` for the stage of another `origin`.
+    """
+    return _from_stage(LanguageModel(teacher.config), path, origin)
 
 
 def load_scaled(
-    path: Path, teacher: LanguageModel, spec: HardwareSpec, ops: Ops = EXACT
+    path: Path, teacher: LanguageModel, spec: HardwareSpec, origin: str, ops: Ops = EXACT
 ) -> LanguageModel:
     """The student as a stage of ml.adapt left it, scalers not folded, on the cell of `spec`.
 
-    Single precision. Raises ArtefactError.
+    Single precision. Raises ArtefactError, as `ml.stages.load_stage` for another `origin`.
     """
-    return _from_stage(LanguageModel(teacher.config, on_hardware(spec, ops, scaled=True)), path)
+    student = LanguageModel(teacher.config, on_hardware(spec, ops, scaled=True))
+    return _from_stage(student, path, origin)
 
 
-def _from_stage(model: LanguageModel, path: Path) -> LanguageModel:
-    load_weights(model, load_tensors(path)[0], path)
+def _from_stage(model: LanguageModel, path: Path, origin: str | None) -> LanguageModel:
+    load_weights(model, load_stage(path, origin)[0], path)
     return model.requires_grad_(False)
 
 
@@ -54,10 +59,10 @@ def load_adapted(
     """
     tensors, about = load_tensors(path)
     if about.get("kind") != "adapted":
-        raise ArtefactError(f"{path}: kind is {about.get('kind')!r}, expected 'adapted'")
+        raise ArtefactError(f"{path}: kind is {shown(about.get('kind'))}, expected 'adapted'")
     if about.get("codes_hash") != spec.codes_hash:
         raise ArtefactError(
-            f"{path}: adapted to a specification of codes {about.get('codes_hash')}, "
+            f"{path}: adapted to a specification of codes {readable(about.get('codes_hash'))}, "
             f"but {spec.name} has {spec.codes_hash}"
         )
     model = LanguageModel(config or ModelConfig(), on_hardware(spec, ops)).double()

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from analog_models.errors import ArtefactError
+from analog_models.errors import ArtefactError, readable, shown
 from analog_models.files import sha256
 from analog_models.spec import HardwareSpec
 from ml.checkpoint import load_tensors, save_tensors
@@ -19,6 +19,22 @@ def origin_of(teacher: str, spec: HardwareSpec, **options: Any) -> str:
     values = spec.model_dump(mode="json", exclude={"name", "timing", "schedules"})
     text = json.dumps([teacher, values, *([options] if options else [])])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_stage(path: Path, origin: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and description of the finished stage in the file `path`.
+
+    Raises ArtefactError, also for a stage of another teacher or hardware than those of `origin`;
+    None: any.
+    """
+    tensors, about = load_tensors(path)
+    if about.get("kind") != "stage":
+        raise ArtefactError(f"{path}: kind is {shown(about.get('kind'))}, expected 'stage'")
+    if origin is not None and about.get("origin") != origin:
+        raise ArtefactError(
+            f"{path}: of another teacher or hardware; remove {path.parent} or choose another folder"
+        )
+    return tensors, about
 
 
 @dataclass(frozen=True)
@@ -54,21 +70,25 @@ class StageFolder:
 
         Raises ArtefactError, also for a stage of another teacher or hardware.
         """
-        tensors, about = load_tensors(self.file(name))
-        if about.get("origin") != self.origin:
-            raise ArtefactError(
-                f"{self.file(name)}: of another teacher or hardware; remove {self.folder} or "
-                "choose another folder"
-            )
+        tensors, about = load_stage(self.file(name), self.origin)
+        if about.get("stage") != name:
+            found = shown(about.get("stage"))
+            raise ArtefactError(f"{self.file(name)}: holds stage {found}; remove it")
         return tensors, about
 
     def check_start(self, name: str, start: str | None) -> None:
         """Raise ArtefactError unless stage `name` began with stage `start` as that is now."""
-        came_from = self.load(name)[1].get("start") or {"stage": None, "sha256": None}
-        wanted = {"stage": start, "sha256": sha256(self.file(start)) if start else None}
+        came_from = self.load(name)[1].get("start")
+        wanted = {"stage": start, "sha256": sha256(self.file(start))} if start else None
         if came_from != wanted:
             raise ArtefactError(
-                f"{self.file(name)}: began with {came_from['stage'] or 'nothing'} "
-                f"{(came_from['sha256'] or '')[:8]}, not with {wanted['stage'] or 'nothing'} "
-                f"{(wanted['sha256'] or '')[:8]} as it is now; remove it to run {name} again"
+                f"{self.file(name)}: began with {_start(came_from)}, not with {_start(wanted)} as "
+                f"it is now; remove it to run {name} again"
             )
+
+
+def _start(came_from: Any) -> str:
+    """What a stage began with, as a message says it."""
+    if not isinstance(came_from, dict):
+        return "nothing"
+    return f"{readable(came_from.get('stage'))} {readable(str(came_from.get('sha256'))[:8])}"

@@ -19,7 +19,7 @@ from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from ml import corpus, tokenizer
-from ml.checkpoint import load_tensors, save_tensors
+from ml.checkpoint import check_tokens, load_tensors, save_tensors
 from ml.model import LanguageModel, ModelConfig, next_token_loss
 from ml.perplexity import mean_loss, texts_of
 from ml.shipped import PACKAGES, TEACHER, load_teacher
@@ -35,6 +35,7 @@ def load_tokens(cache: Path) -> dict[str, Tensor]:
     if path.exists():
         found, described = load_tensors(path)
         if described == about:
+            check_tokens(found, vars(text), path, tokenizer.VOCABULARY)
             return found
     bpe = tokenizer.load()
     parts = {name: tokenizer.encode(bpe, part) for name, part in vars(text).items()}

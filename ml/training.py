@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from analog_models.errors import ArtefactError
+from analog_models.errors import ArtefactError, readable
+from analog_models.fields import sentences
 from analog_models.interrupts import Interrupted, noted
-from ml.checkpoint import load_tensors, save_tensors
-from ml.errors import SettingError, TrainingError
+from ml.checkpoint import fitted, load_tensors, save_tensors
+from ml.errors import ModelError, SettingError, TrainingError
+from ml.finite import finite_outputs
 from ml.optimisers import Optimisers
 from ml.parallel import ALONE, Ranks
 
@@ -59,14 +62,25 @@ class Settings:
         return self.learning_rate * warm * cool
 
 
-@dataclass
-class Progress:
-    """Where a run stands; saved with it."""
+class Progress(BaseModel):
+    """Where a run stands; saved with it, but for a best loss that is infinite."""
 
-    step: int = 0
-    best_loss: float = float("inf")
-    best_step: int = 0
-    seconds: float = 0.0
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    step: int = Field(0, ge=0)
+    best_loss: float = math.inf
+    best_step: int = Field(0, ge=0)
+    seconds: float = Field(0.0, ge=0)
+
+
+class Header(BaseModel):
+    """What a state file says of itself. `remembered`: parameters that an optimiser has seen."""
+
+    model_config = ConfigDict(strict=True)
+
+    progress: Progress
+    settings: dict[str, Any]
+    remembered: list[str] = []
 
 
 def sample_batch(tokens: Tensor, context: int, settings: Settings, step: int) -> Tensor:
@@ -104,7 +118,7 @@ class Run:
             muon_factor=None if muon is None else muon / settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-        self.progress = Progress()
+        self.progress = Progress.model_validate({})
         self.best: dict[str, Tensor] = {}
         self.keep()
 
@@ -114,11 +128,7 @@ class Run:
 
     @torch.no_grad()
     def take(self, tensors: dict[str, Tensor]) -> None:
-        """Set the parameters to `tensors`. Raises ArtefactError for those of another model."""
-        if {n: t.shape for n, t in tensors.items()} != {
-            n: p.shape for n, p in self.parameters.items()
-        }:
-            raise ArtefactError(f"{self.state_file}: holds another model; remove it")
+        """Set the parameters to `tensors`."""
         for name, parameter in self.parameters.items():
             parameter.copy_(tensors[name])
 
@@ -133,7 +143,9 @@ class Run:
             values = state.get(parameter, {})
             tensors |= {f"{key}.{name}": value for key, value in values.items()}
         settings = asdict(self.settings) | self.identity
-        about = {"progress": asdict(self.progress), "settings": settings}
+        progress = self.progress.model_dump(exclude_defaults=True)
+        remembered = [name for name, parameter in self.parameters.items() if state.get(parameter)]
+        about = {"progress": progress, "settings": settings, "remembered": remembered}
         save_tensors(self.state_file, tensors, about)
 
     def resume(self) -> bool:
@@ -141,14 +153,18 @@ class Run:
         if not self.state_file.exists():
             return False
         tensors, about = load_tensors(self.state_file)
-        self._check(about)
-        self.progress = Progress(**about["progress"])
+        header = self._header(about)
+        self._check(header.settings)
+        names = [n.partition(".")[2] for n in tensors if not n.startswith(("model.", "best."))]
+        state = self._state({*names, *header.remembered})
+        tensors = fitted(tensors, state, self.state_file)
+        self.progress = header.progress
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
             parts.setdefault(kind, {})[rest] = tensor
         self.take(parts.pop("model", {}))
-        self.best = parts.pop("best")
+        self.best = parts.pop("best", {})
         self.optimisers.load(
             {
                 parameter: {kind: named[name] for kind, named in parts.items() if name in named}
@@ -157,14 +173,29 @@ class Run:
         )
         return True
 
-    def _check(self, about: dict[str, Any]) -> None:
+    def _state(self, remembered: set[str]) -> dict[str, Tensor]:
+        """Tensors as in a state file whose optimisers remember something of these parameters."""
+        state: dict[str, Tensor] = {}
+        for part in ("model", "best"):
+            state |= {f"{part}.{name}": own for name, own in self.parameters.items()}
+        for name in remembered & self.parameters.keys():
+            kinds = self.optimisers.kinds(self.parameters[name])
+            state |= {f"{kind}.{name}": like for kind, like in kinds.items()}
+        return state
+
+    def _header(self, about: dict[str, Any]) -> Header:
+        try:
+            return Header.model_validate(about)
+        except ValidationError as error:
+            raise ArtefactError(f"{self.state_file}: {sentences(error)}; remove it") from error
+
+    def _check(self, old: dict[str, Any]) -> None:
         """Refuse to continue with other settings; more or fewer steps are no difference."""
-        old = about.get("settings", {})
         for name, value in (asdict(self.settings) | self.identity).items():
             if name not in ("steps", "validate_every", "save_every") and old.get(name) != value:
                 raise SettingError(
-                    f"{name} is {value}, but {self.state_file} was begun with {old.get(name)}; "
-                    "use the same value or remove that file"
+                    f"{name} is {value}, but {self.state_file} was begun with "
+                    f"{readable(old.get(name))}; use the same value or remove that file"
                 )
 
 
@@ -193,7 +224,9 @@ def fit(
             loss = _backward(run, loss_of(sample(progress.step), progress.step))
             seen = torch.stack((loss, loss.new_tensor(float(note.signum is not None))))
             ranks.average([seen])
-            _descend(run, float(seen[0]))
+            if not math.isfinite(float(seen[0])):
+                raise _blame(run, lambda: loss_of(sample(progress.step), progress.step))
+            _descend(run)
             record: dict[str, Any] = {"step": progress.step, "train_loss": float(seen[0])}
             last = progress.step == settings.steps
             if last or progress.step % settings.validate_every == 0:
@@ -217,11 +250,20 @@ def _backward(run: Run, loss: Tensor) -> Tensor:
     return loss.detach().float()
 
 
-def _descend(run: Run, loss: float) -> None:
+def _blame(run: Run, again: Callable[[], Any]) -> TrainingError:
+    """The error of a loss that is not finite, with the module where that began."""
+    message = f"step {run.progress.step}: the loss is not finite"
+    try:
+        with finite_outputs(run.module):
+            again()
+    except ModelError as error:
+        message += f": {error}"
+    return TrainingError(message)
+
+
+def _descend(run: Run) -> None:
     """One step of the optimiser with the mean gradient of all ranks, then no gradients are left."""
     settings, progress = run.settings, run.progress
-    if not math.isfinite(loss):
-        raise TrainingError(f"step {progress.step}: the loss is not finite")
     run.ranks.average([p.grad for p in run.parameters.values() if p.grad is not None])
     if settings.clip_norm is not None:
         nn.utils.clip_grad_norm_(list(run.parameters.values()), settings.clip_norm)
@@ -231,8 +273,10 @@ def _descend(run: Run, loss: float) -> None:
 
 
 def _validate(run: Run, validate: Callable[[], float]) -> float:
-    """Measure, and keep the weights when they are the best so far."""
+    """Measure, and keep the weights when they are the best so far. Raises TrainingError."""
     loss = validate()
+    if not math.isfinite(loss):
+        raise TrainingError(f"step {run.progress.step}: the validation loss is not finite")
     if loss < run.progress.best_loss:
         run.progress.best_loss, run.progress.best_step = loss, run.progress.step
         run.keep()

@@ -17,7 +17,6 @@ a batch is then N times as large, and the output folder must be one that all ran
 """
 
 import argparse
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from analog_models.errors import run_command
 from analog_models.files import sha256, write_json
 from analog_models.provenance import provenance
 from analog_models.spec import find_spec
-from ml.checkpoint import load_tensors
 from ml.errors import SettingError
 from ml.hf import smollm2
 from ml.hf.arguments import make_parser, options_of, settings_of
@@ -44,11 +42,12 @@ from ml.hf.network import mean_loss
 from ml.hf.plots import write_plots
 from ml.hf.stages import first_start, run_stages
 from ml.hf.student import adapted_tensors, load_adapted, new_student
-from ml.hf.text import encode, read
+from ml.hf.text import check_ids, encode, read
 from ml.hf.work import STAGES, Adaptation
 from ml.parallel import Ranks, joined
+from ml.perplexity import perplexity_of
 from ml.shipped import PACKAGES
-from ml.stages import origin_of
+from ml.stages import load_stage, origin_of
 
 
 def base_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -66,13 +65,17 @@ def adaptation(
     spec = find_spec(given.spec)
     teacher, tokenizer = base_model(given.base)
     check_model(teacher, spec)
+    check_context(teacher, given.context)
     if ranks.first:
         encode(read(given.text, given.cache), tokenizer, given.cache)
     ranks.wait()
+    text = encode(read(given.text, given.cache), tokenizer, given.cache)
+    for ids in (text.train, text.validation):
+        check_ids(ids, tokenizer, teacher)
     work = Adaptation(
         teacher=teacher,
         spec=spec,
-        text=encode(read(given.text, given.cache), tokenizer, given.cache),
+        text=text,
         options=options,
         settings=settings,
         folder=given.out,
@@ -80,6 +83,16 @@ def adaptation(
         ranks=ranks,
     )
     return work, tokenizer
+
+
+def check_context(model: PreTrainedModel, context: int) -> None:
+    """Raise SettingError for texts that are longer than the positions of `model` reach."""
+    longest = model.config.max_position_embeddings
+    if context > longest:
+        raise SettingError(
+            f"context is {context}, must be at most {longest}, which is where the positions of the "
+            "model end"
+        )
 
 
 def take_start(work: Adaptation, given: str, wanted: list[str]) -> list[str]:
@@ -94,7 +107,7 @@ def take_start(work: Adaptation, given: str, wanted: list[str]) -> list[str]:
     if work.ranks.first:
         if not work.stages.finished(stage):
             network = new_student(work.teacher, work.spec, stage, work.options)
-            tensors, _ = load_tensors(path)
+            tensors, _ = load_stage(path, origin=None)
             load_adapted(network, tensors, path)
             work.stages.save(stage, adapted_tensors(network), None, source)
         elif work.stages.load(stage)[1].get("about") != source:
@@ -170,7 +183,7 @@ def record(work: Adaptation, given: argparse.Namespace, teacher: float) -> dict[
 
 def teacher_perplexity(work: Adaptation) -> float:
     """Of the validation texts, as every stage's is measured."""
-    perplexity = math.exp(mean_loss(work.softmax, work.validation, work.ranks))
+    perplexity = perplexity_of(mean_loss(work.softmax, work.validation, work.ranks))
     if work.ranks.first:
         print(f"{'teacher':10} validation perplexity {perplexity:.2f}", flush=True)
         note(work.folder, "teacher", {"perplexity": perplexity})

@@ -1,7 +1,9 @@
 """A pretrained language model -> the same model with gain-cell attention."""
 
+from functools import reduce
 from typing import Any, Literal
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
@@ -15,11 +17,13 @@ from ml.hf.models import (
     check_head_dim,
     heads_of,
 )
+from ml.hf.weights import check_values
 
 __all__ = ["convert", "heads_of"]
 
 STAGES = ("linear", "cubic")
 DROPOUTS = ("attn_pdrop", "attention_dropout")  # what the families call dropout of attention
+FULL = "full_attention"
 OWN_TENSORS = (".heads.", ".o_proj.bias")  # what the softmax model need not have
 
 
@@ -33,8 +37,10 @@ def convert(
 
     The heads start as the naive map of q, k, v to codes; ml.hf.adapt finds a better one. `mixing`
     gives queries and keys a matrix per head behind the rotary positions instead of a scale per
-    channel. Dropout of attention is set to 0. Raises ModelError for a model that does not fit
-    the hardware, SettingError for an unknown stage.
+    channel. Dropout of attention is set to 0. Parameters have the type of the model's, the widest
+    if they have several, and heads have at least single precision; buffers have the type that they
+    have in a model which is loaded. Raises ModelError for a model that does not fit the
+    hardware or is not whole and finite, SettingError for an unknown stage.
     """
     if stage not in STAGES:
         raise SettingError(f"stage is {stage!r}, must be one of {', '.join(STAGES)}")
@@ -48,9 +54,7 @@ def convert(
     hardware = spec if stage == "cubic" else _linear(spec)
     with no_init_weights():
         converted = target(config, hardware)
-    nn.Module.to(converted, device=model.device, dtype=model.dtype)
-    for heads in heads_of(converted):
-        heads.float()
+    _take_types(converted, model)
     _copy_weights(model, converted)
     converted.generation_config = model.generation_config
     return converted.train(model.training)
@@ -64,12 +68,25 @@ def check_model(model: PreTrainedModel, spec: HardwareSpec) -> None:
     if type(model) not in FAMILIES:
         known = ", ".join(sorted(family.__name__ for family in FAMILIES))
         raise ModelError(f"{name}: attention not supported, known are {known}")
+    if getattr(config, "quantization_config", None) is not None or not all(
+        parameter.is_floating_point() for parameter in model.parameters()
+    ):
+        raise ModelError(f"{name}: its weights are quantised; give the model as it was before")
+    check_values(name, model, ModelError)
     if getattr(config, "add_cross_attention", False):
         raise ModelError(f"{name}: config.add_cross_attention is set, the hardware is causal only")
     if getattr(config, "sliding_window", None) is not None:
         raise ModelError(
             f"{name}: config.sliding_window is {config.sliding_window}; set it to None, the window "
             f"of the hardware is geometry.subtile * geometry.subtiles = {spec.geometry.window}"
+        )
+    if not set(getattr(config, "layer_types", None) or [FULL]) <= {FULL}:
+        raise ModelError(f"{name}: config.layer_types is {config.layer_types}; allowed is {FULL}")
+    heads, shared = config.num_attention_heads, getattr(config, "num_key_value_heads", None)
+    if heads % (shared or heads):
+        raise ModelError(
+            f"{name}: config.num_attention_heads is {heads}, must be a multiple of "
+            f"num_key_value_heads = {shared}"
         )
     for module in attention_modules(model):
         check_head_dim(spec, module.head_dim)
@@ -79,6 +96,20 @@ def _linear(spec: HardwareSpec) -> HardwareSpec:
     """The linear model of the hardware; `spec` itself where it is that already."""
     linear = spec.linearised()
     return spec if linear.codes_hash == spec.codes_hash else linear
+
+
+def _take_types(converted: GainCellModel, model: PreTrainedModel) -> None:
+    """Device and type of `model` for the parameters of `converted`; buffers keep their type.
+
+    What rotary positions turn by is such a buffer: no file has it, and bfloat16 spoils it.
+    """
+    dtype = reduce(torch.promote_types, (parameter.dtype for parameter in model.parameters()))
+    nn.Module.to(converted, device=model.device)
+    for parameter in converted.parameters():
+        parameter.data = parameter.data.to(dtype)
+    for heads in heads_of(converted):
+        heads.to(torch.promote_types(dtype, torch.float32))
+    converted.config.dtype = dtype
 
 
 def _copy_weights(model: PreTrainedModel, converted: GainCellModel) -> None:

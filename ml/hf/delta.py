@@ -12,22 +12,56 @@ import argparse
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from analog_models.errors import ArtefactError, run_command
+from analog_models.errors import ArtefactError, readable, run_command, shown
+from analog_models.fields import sentences
 from analog_models.spec import HardwareSpec, parse_spec
-from ml.checkpoint import load_tensors, save_tensors
-from ml.hf.convert import convert
+from ml.checkpoint import fitted, load_tensors, save_tensors
+from ml.errors import ModelError
+from ml.hf.convert import OWN_TENSORS, convert
 from ml.hf.folders import load_base, load_converted
-from ml.hf.models import GainCellModel
+from ml.hf.models import FAMILIES, GainCellModel
+from ml.hf.weights import check_values
 
 KIND, FORMAT = "delta", 1
 LARGEST = 127  # of int8, symmetric
 CODES, SCALE = ".codes", ".scale"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class Base(_Strict):
+    """The model that a delta is relative to."""
+
+    model_type: str
+    sha256: str
+
+
+class Model(_Strict):
+    """What `convert` needs beside the specification."""
+
+    stage: Literal["linear", "cubic"]
+    mixing: bool
+
+
+class Header(_Strict):
+    """What a delta says of itself. `relative`: matrices that are differences to the base."""
+
+    kind: Literal["delta"]
+    format: Literal[1]
+    base: Base
+    model: Model
+    spec: dict[str, Any]
+    codes_hash: str
+    relative: list[str]
 
 
 def weights_sha256(model: PreTrainedModel) -> str:
@@ -61,8 +95,13 @@ def by_rows(x: Tensor) -> Rows:
 
 
 def pack(base: PreTrainedModel, adapted: GainCellModel) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of a delta and its header."""
-    own = dict(base.named_parameters())
+    """The tensors of a delta and its header. Raises ModelError for models of different kinds."""
+    own, new_names = dict(base.named_parameters()), {n for n, _ in adapted.named_parameters()}
+    for name in sorted(own.keys() ^ new_names):
+        if name in own or not any(part in name for part in OWN_TENSORS):
+            raise ModelError(f"tensor {name} is in the base or in the adapted model, not in both")
+    if FAMILIES.get(type(base)) is not type(adapted):
+        raise ModelError(f"{type(adapted).__name__} does not come from {type(base).__name__}")
     tensors: dict[str, Tensor] = {}
     relative: list[str] = []
     for name, parameter in adapted.named_parameters():
@@ -108,26 +147,42 @@ def save_delta(path: Path, base: PreTrainedModel, adapted: GainCellModel, **abou
 def load_delta(path: Path, base: PreTrainedModel) -> GainCellModel:
     """The adapted model of a delta, single precision, from the base that it was made from.
 
-    Raises ArtefactError for a file that is damaged or no delta, and for another base.
+    Raises ArtefactError for a file that is damaged or no delta, and for another base; SpecError for
+    its specification.
     """
-    tensors, header = load_tensors(path)
-    spec = _check(path, header, base)
-    model = convert(base, spec, **header["model"])
+    tensors, about = load_tensors(path)
+    header, spec = _check(path, about, base)
+    model = convert(base, spec, header.model.stage, header.model.mixing)
     parameters = dict(model.named_parameters())
-    for name in {name.removesuffix(CODES).removesuffix(SCALE) for name in tensors}:
-        if name not in parameters:
-            raise ArtefactError(f"{path}: tensor {name} is none of the model's")
-        new = tensors.get(name)
+    old = {name for name, p in base.named_parameters() if p.shape == parameters[name].shape}
+    matrices = {name.removesuffix(CODES) for name in tensors if name.endswith(CODES)}
+    if odd := sorted(set(header.relative) - (matrices & old)):
+        raise ArtefactError(f"{path}: relative = {shown(odd)}: must be matrices of the base")
+    given = {name.removesuffix(CODES).removesuffix(SCALE) for name in tensors}
+    changed = (given & parameters.keys()) | (parameters.keys() - old)
+    tensors = fitted(tensors, _as_stored(parameters, changed, matrices, set(tensors)), path)
+    for name in changed:
+        own, new = parameters[name].data, tensors.get(name)
         if new is None:
-            if name + CODES not in tensors or name + SCALE not in tensors:
-                raise ArtefactError(f"{path}: tensor {name} lacks its codes or its scale")
             new = Rows(tensors[name + CODES], tensors[name + SCALE]).matrix
-        own = parameters[name].data
-        if new.shape != own.shape:
-            shapes = f"{tuple(new.shape)}, expected {tuple(own.shape)}"
-            raise ArtefactError(f"{path}: tensor {name} has shape {shapes}")
-        own.copy_(own + new if name in header["relative"] else new)
+        own.copy_(own + new if name in header.relative else new)
+    check_values(path, model)
     return model
+
+
+def _as_stored(
+    parameters: dict[str, nn.Parameter], changed: set[str], matrices: set[str], there: set[str]
+) -> dict[str, Tensor]:
+    """Tensors as a delta has them for the parameters `changed`, of which `matrices` are rounded."""
+    own: dict[str, Tensor] = {}
+    for name in changed:
+        like = parameters[name].detach()
+        if name in matrices or name + SCALE in there:
+            own[name + CODES] = like.to(torch.int8)
+            own[name + SCALE] = like.new_empty(like.shape[:-1], dtype=torch.float32)
+        else:
+            own[name] = like
+    return own
 
 
 def _has_rows(name: str, x: Tensor) -> bool:
@@ -139,26 +194,25 @@ def _error(rounded: Tensor, exact: Tensor) -> float:
     return float((rounded - exact).square().sum())
 
 
-def _check(path: Path, header: dict[str, Any], base: PreTrainedModel) -> HardwareSpec:
-    """The specification in the header of a delta that fits `base`."""
-    if header.get("kind") != KIND or header.get("format") != FORMAT:
-        found = f"{header.get('kind')!r} of format {header.get('format')!r}"
-        raise ArtefactError(f"{path}: is {found}, expected {KIND!r} of format {FORMAT}")
+def _check(path: Path, about: dict[str, Any], base: PreTrainedModel) -> tuple[Header, HardwareSpec]:
+    """Header and specification of a delta that fits `base`."""
     try:
-        spec = parse_spec(json.dumps(header["spec"]), str(path))
-        wanted, needed = header["base"]["sha256"], ("stage", "mixing")
-        complete = all(name in header["model"] for name in needed) and "relative" in header
-    except (KeyError, TypeError) as error:
-        raise ArtefactError(f"{path}: header has no entry {error}") from error
-    if not complete:
-        raise ArtefactError(f"{path}: header lacks stage, mixing or relative")
-    found = weights_sha256(base)
+        header = Header.model_validate(about)
+    except ValidationError as error:
+        raise ArtefactError(f"{path}: no delta: {sentences(error)}") from error
+    spec = parse_spec(json.dumps(header.spec), str(path))
+    if spec.codes_hash != header.codes_hash:
+        raise ArtefactError(
+            f"{path}: its specification has codes {spec.codes_hash}, but the delta was made for "
+            f"{readable(header.codes_hash)}"
+        )
+    found, wanted = weights_sha256(base), header.base.sha256
     if found != wanted:
         raise ArtefactError(
-            f"{path}: belongs to base weights of SHA-256 {wanted[:12]}…, but those given have "
-            f"{found[:12]}…; take the model that was adapted, in the precision it was loaded in"
+            f"{path}: belongs to base weights of SHA-256 {readable(wanted[:12])}…, but those given "
+            f"have {found[:12]}…; take the model that was adapted, in the precision that it had"
         )
-    return spec
+    return header, spec
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,11 +13,12 @@ from ml import heldout, tokenizer
 from ml.checkpoint import load_tensors
 from ml.evaluation import NOTHING, SMOLLM2, Cost, Report, cost_of
 from ml.fast_attention import fast_attention
+from ml.finite import finite_outputs
 from ml.hf import smollm2
 from ml.hf.convert import convert
 from ml.hf.delta import load_delta, weights_sha256
 from ml.hf.models import heads_of
-from ml.hf.text import ids_of
+from ml.hf.text import check_ids, ids_of
 from ml.kinds import heldout_kind, own_kinds
 from ml.perplexity import perplexity
 from ml.shipped import CHECKPOINTS
@@ -34,10 +35,14 @@ def heldout_ids(pretrained: PreTrainedTokenizerBase) -> Tensor:
 
 
 def measured(model: PreTrainedModel, texts: Tensor, tell: Callable[[int], None]) -> float:
-    """Perplexity of texts [n, T + 1], one at a time; `tell` hears how many are done."""
-    return perplexity(
-        lambda ids: model(ids, use_cache=False).logits.float(), texts, batch=1, tell=tell
-    )
+    """Perplexity of texts [n, T + 1], one at a time; `tell` hears how many are done.
+
+    Raises ModelError where a value is not finite, and names the layer.
+    """
+    with finite_outputs(model):
+        return perplexity(
+            lambda ids: model(ids, use_cache=False).logits.float(), texts, batch=1, tell=tell
+        )
 
 
 def on_fast_kernel(model: PreTrainedModel) -> PreTrainedModel:
@@ -65,11 +70,18 @@ def evaluate(
     Raises ArtefactError for a package or a delta that is damaged, SettingError, CorpusError.
     """
     base, pretrained = smollm2.load()
+
+    def checked(ids: Tensor) -> Tensor:
+        check_ids(ids, pretrained, base)
+        return ids
+
     limit = TEXTS if count is None else count
     if folder is None:
-        kinds = heldout_kind(heldout_ids(pretrained), CONTEXT, limit)
+        kinds = heldout_kind(checked(heldout_ids(pretrained)), CONTEXT, limit)
     else:
-        kinds = own_kinds(folder, lambda text: ids_of({"": text}, pretrained), CONTEXT, limit)
+        kinds = own_kinds(
+            folder, lambda text: checked(ids_of({"": text}, pretrained)), CONTEXT, limit
+        )
     about = {
         "attention": "fast kernel, float32: of 10^5 codes 2 differ from the exact ones",
         "base_sha256": weights_sha256(base),

@@ -1,29 +1,39 @@
 """Models in folders on this machine. A hub is asked only where the user says so."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from huggingface_hub import snapshot_download
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from analog_models.errors import ArtefactError
-from ml.errors import ModelError
-from ml.hf.models import GainCellModel
+from ml.hf.config_file import check_folder, check_tokenizer_settings, read_object
+from ml.hf.models import FAMILIES, GainCellModel
+from ml.hf.reading import reading
+from ml.hf.weights import load_whole
+
+BASES = {base.config_class.model_type: base for base in FAMILIES if base.config_class}
+CONVERTED = {model.config_class.model_type: model for model in FAMILIES.values()}
+TOKENIZER = "tokenizer.json"
+OLDER_TOKENIZERS = (("vocab.json", "merges.txt"), ("tokenizer.model",))
+TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+READ = ["*.json", "*.safetensors", "merges.txt", "tokenizer.model"]  # of a hub's model
 
 
 def load_base(name: str | Path, hub: bool = False) -> PreTrainedModel:
     """A pretrained model in single precision, from a folder; with `hub` also by a hub's name.
 
-    Raises ArtefactError for a folder that is missing or holds no whole model.
+    Raises ArtefactError for a folder that is missing or holds no whole model, ModelError for a
+    model of no known family.
     """
-    with _reading(name, hub):
-        model = AutoModelForCausalLM.from_pretrained(
-            name, local_files_only=not hub, dtype=torch.float32
-        )
-    return model.eval()
+    folder = _folder(name, hub)
+    cls: Any = BASES[check_folder(folder, BASES)["model_type"]]
+    with reading(name):
+        config = cls.config_class.from_pretrained(folder, local_files_only=True)
+    options = {"local_files_only": True, "dtype": torch.float32}
+    return load_whole(cls.from_pretrained, cls, config, folder, **options)[0].eval()
 
 
 def load_converted(folder: str | Path) -> GainCellModel:
@@ -32,26 +42,41 @@ def load_converted(folder: str | Path) -> GainCellModel:
     Raises ArtefactError as `load_base`, and where the specification is missing or of other codes;
     ModelError for a model that was never converted.
     """
-    with _reading(folder, hub=False):
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
-    if not isinstance(model, GainCellModel):
-        raise ModelError(f"{folder}: holds a {type(model).__name__}; convert it first")
-    return model.eval()
+    path = _folder(folder, hub=False)
+    cls = CONVERTED[check_folder(path, CONVERTED)["model_type"]]
+    return cls.from_pretrained(path, local_files_only=True).eval()
 
 
 def load_tokenizer(name: str | Path, hub: bool = False) -> PreTrainedTokenizerBase:
-    """The tokenizer that lies beside a model. Raises ArtefactError."""
-    with _reading(name, hub):
-        return AutoTokenizer.from_pretrained(name, local_files_only=not hub)
+    """The tokenizer that lies beside a model: what `tokenizer.json` says, if there is one.
+
+    transformers makes something else of that file for some names of classes in the configuration.
+    Raises ArtefactError.
+    """
+    folder = _folder(name, hub)
+    for path in (folder / file for file in TOKENIZER_SETTINGS):
+        if path.exists():
+            check_tokenizer_settings(path)
+    whole = (folder / TOKENIZER).exists()
+    if whole:
+        read_object(folder / TOKENIZER)
+    elif not any(all((folder / n).is_file() for n in names) for names in OLDER_TOKENIZERS):
+        kinds = ", or ".join(" with ".join(names) for names in ((TOKENIZER,), *OLDER_TOKENIZERS))
+        raise ArtefactError(f"{folder}: has no tokenizer: {kinds}")
+    with reading(folder, "tokenizer"):
+        load = (PreTrainedTokenizerFast if whole else AutoTokenizer).from_pretrained
+        tokenizer = load(folder, local_files_only=True)
+        entries = len(tokenizer.get_vocab())
+    if not entries:
+        raise ArtefactError(f"{folder}: its tokenizer has no entries")
+    return tokenizer
 
 
-@contextmanager
-def _reading(name: str | Path, hub: bool) -> Iterator[None]:
-    """Turn what transformers raises for a bad folder into ArtefactError."""
-    if not hub and not Path(name).is_dir():
+def _folder(name: str | Path, hub: bool) -> Path:
+    """The folder `name`, with `hub` fetched if it is none."""
+    if Path(name).is_dir():
+        return Path(name)
+    if not hub:
         raise ArtefactError(f"{name}: no such folder (nothing is downloaded unless asked for)")
-    try:
-        yield
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ArtefactError(f"{name}: cannot be read as a model: {reason}") from error
+    with reading(name):
+        return Path(snapshot_download(str(name), allow_patterns=READ, ignore_patterns=["*/*"]))

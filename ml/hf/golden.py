@@ -25,10 +25,12 @@ from analog_models.spec import HardwareSpec
 from ml import heldout, tokenizer
 from ml.errors import SettingError
 from ml.exact_attention import exact_attention
+from ml.finite import finite_outputs
 from ml.golden import PASSAGE_TOKENS, as_integers, liveliest_head, write_vectors
 from ml.hardware_attention import Codes
 from ml.hf.folders import load_converted, load_tokenizer
 from ml.hf.models import GainCellModel, heads_of
+from ml.hf.text import check_ids, token_ids
 from ml.shipped import PACKAGES
 
 FOLDER = Path("build/hf-golden")
@@ -40,7 +42,8 @@ SOURCE = "shakespeare"  # of the held-out text, where none is given
 def codes_of(model: GainCellModel, ids: Tensor) -> tuple[Codes, Tensor]:
     """Codes of every layer and predicted ids, for ids [T] from an empty window.
 
-    q and out: [layer, Hq, T, D], k and v: [layer, Hkv, T, D], float64.
+    q and out: [layer, Hq, T, D], k and v: [layer, Hkv, T, D], float64. Raises ModelError where a
+    value is not finite, and names the layer.
     """
     layers, recorded = heads_of(model), []
 
@@ -53,7 +56,8 @@ def codes_of(model: GainCellModel, ids: Tensor) -> tuple[Codes, Tensor]:
     try:
         for heads in layers:
             heads.attend = attend
-        predicted = model(ids[None], use_cache=False).logits[0].argmax(-1)
+        with finite_outputs(model):
+            predicted = model(ids[None], use_cache=False).logits[0].argmax(-1)
     finally:
         for heads, own in zip(layers, before, strict=True):
             heads.attend = own
@@ -149,7 +153,8 @@ def main(argv: list[str] | None = None) -> int:
     bpe: Any = load_tokenizer(options.tokenizer or options.model)
     model = load_converted(options.model)
     text, source = text_of(options.text)
-    ids = torch.tensor(bpe(text, verbose=False)["input_ids"])
+    ids = torch.tensor(token_ids(bpe, text, special=True))
+    check_ids(ids, bpe, model)
     manifest = write_golden(model, bpe, ids, options.folder, options.layers)
     manifest |= {
         "checkpoint": {

@@ -17,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 
 from analog_models.physics import cell_terms
 from ml.errors import SettingError
+from ml.finite import finite_outputs, fitting
 from ml.hf.heads import GainCellHeads
 from ml.hf.network import Network, hooked, state_of
 from ml.hf.objectives import LayerWise
@@ -52,29 +53,37 @@ class Mapping:
 
 
 def initialise(student: Network, teacher: Network, ids: Tensor, mapping: Mapping) -> list[float]:
-    """Map every layer, with statistics over texts `ids` [B, T]; relative error of each fit."""
+    """Map every layer, with statistics over texts `ids` [B, T]; relative error of each fit.
+
+    Raises ModelError for values that are not finite and for signals that never vary, and names the
+    layer.
+    """
     targets = attention_outputs(teacher, ids)
     modules = [heads_in(attention) for attention in student.attentions]
 
     def map_heads(i: int, args: tuple, _kwargs: dict, _output: Any) -> None:
         q, k, v = (x.float() for x in args)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast("cpu", enabled=False), fitting(student.names[i], modules[i]):
             _map_heads(modules[i], q, k, v, mapping)
 
     feed = student.hidden if mapping.own_stream else LayerWise(teacher, student).errors
-    with torch.no_grad(), student.autocast(), hooked(modules, map_heads, before=True):
+    mapped = hooked(modules, map_heads, before=True)
+    with torch.no_grad(), student.autocast(), mapped, finite_outputs(student.model):
         return fit_outputs(student, targets, lambda: feed(ids), mapping.ridge, anew=True)
 
 
 @torch.no_grad()
 def attention_outputs(network: Network, ids: Tensor) -> list[Tensor]:
-    """What each attention layer adds to the residual stream for texts `ids` [B, T], [B, T, C]."""
+    """What each attention layer adds to the residual stream for texts `ids` [B, T], [B, T, C].
+
+    Raises ModelError where a value is not finite, and names the layer.
+    """
     outputs: list[Tensor] = []
 
     def note(_i: int, _args: tuple, _kwargs: dict, output: Any) -> None:
         outputs.append(state_of(output).to(network.precision))
 
-    with network.autocast(), hooked(network.attentions, note):
+    with network.autocast(), hooked(network.attentions, note), finite_outputs(network.model):
         network.hidden(ids)
     return outputs
 

@@ -14,7 +14,10 @@ from typing import Any
 from torch.utils.tensorboard.writer import SummaryWriter
 from tqdm import tqdm
 
-from analog_models.files import write_text
+from analog_models.errors import ArtefactError, shown
+from analog_models.files import read_text, write_text
+from analog_models.strict_json import parse_json
+from ml.perplexity import perplexity_of
 from ml.training import write_log
 
 LOG_FILE, TENSORBOARD = "log.jsonl", "tensorboard"
@@ -22,12 +25,24 @@ CURVES = ("train_loss", "validation_loss", "divergence", "surprise", "stream")
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """Every record of the log in `folder`, in order; none where there is no log."""
+    """Every record of the log in `folder`, in order; none where there is no log.
+
+    Raises ArtefactError for a line that is no record.
+    """
     path = folder / LOG_FILE
     if not path.exists():
         return []
-    whole = path.read_text("utf-8").rpartition("\n")[0]  # a kill may leave half a line
-    return [json.loads(line) for line in whole.splitlines()]
+    whole = read_text(path).rpartition("\n")[0]  # a kill may leave half a line
+    return [
+        _record(line, f"{path}: line {i}") for i, line in enumerate(whole.split("\n"), 1) if line
+    ]
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    record = parse_json(line, where)
+    if not isinstance(record, dict) or not isinstance(record.get("stage"), str):
+        raise ArtefactError(f"{where}: {shown(record)} is no record of a stage")
+    return record
 
 
 class Journal:
@@ -86,7 +101,7 @@ class Journal:
         if "validation_loss" in record:
             tqdm.write(
                 f"{self.stage:10} step {record['step']:6d}/{self.steps}  tokens {tokens:11,}"
-                f"  validation perplexity {math.exp(record['validation_loss']):12.2f}",
+                f"  validation perplexity {perplexity_of(record['validation_loss']):12.2f}",
                 file=sys.stdout,
             )
             sys.stdout.flush()

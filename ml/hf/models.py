@@ -6,7 +6,7 @@ in `hardware.json`, which `analog_models.spec.load_spec` reads alone.
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from torch import nn
 from transformers import (
@@ -30,8 +30,11 @@ from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_spec
 from ml.errors import ModelError
 from ml.hf import attention
+from ml.hf.config_file import CONFIG, check_entries, check_folder, check_type
 from ml.hf.generation import CodeGeneration
 from ml.hf.heads import GainCellHeads, heads_of
+from ml.hf.reading import reading
+from ml.hf.weights import load_whole
 
 SPEC_FILE = "hardware.json"
 HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
@@ -49,6 +52,15 @@ class GainCellConfig:
     mixing: bool = True
     codes_hash: str | None = None
     spec: HardwareSpec | None = None
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **options: Any) -> Any:
+        """The configuration in a `config.json`. Raises ArtefactError for one that cannot be."""
+        model_type: str = cls.model_type  # pyright: ignore[reportAttributeAccessIssue]
+        where = str(Path(options.get("name_or_path", ""), CONFIG))
+        check_entries(config_dict, model_type, where)
+        with reading(where, "configuration"):
+            return super().from_dict(config_dict, **options)  # pyright: ignore[reportAttributeAccessIssue]
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as `config.json` has it: without the specification."""
@@ -89,23 +101,32 @@ class GainCellModel(CodeGeneration):
         spec: HardwareSpec | None = None,
         config: Any = None,
         **options: Any,
-    ) -> Self:
+    ) -> Any:
         """Load a saved model, as transformers does, with the specification that lies beside it.
 
         spec: one to take instead, which must give the same codes. Only a name that is no folder
         makes transformers ask a hub. Raises ArtefactError for a missing specification or one that
-        is not that of the weights, ModelError for a model that was never converted.
+        is not that of the weights, for weights that are not whole and finite, and for a
+        configuration that cannot be; ModelError for a model that was never converted.
         """
         hub = {name: options[name] for name in HUB_OPTIONS if name in options}
+        folder = Path(name_or_path, options.get("subfolder", ""))
+        if folder.is_dir():
+            check_folder(folder, [cls.config_class.model_type])
         if not isinstance(config, PreTrainedConfig):
             source = config or name_or_path
-            _check_type(cls, source, hub)
-            config, rest = cls.config_class.from_pretrained(
-                source, return_unused_kwargs=True, **options
-            )
+            with reading(source):
+                tree, _ = PreTrainedConfig.get_config_dict(source, **hub)
+                check_type(tree.get("model_type"), str(source), [cls.config_class.model_type])
+                config, rest = cls.config_class.from_pretrained(
+                    source, return_unused_kwargs=True, name_or_path=str(source), **options
+                )
             options = hub | rest
         config.spec = _specification(name_or_path, config, spec, hub)
-        return super().from_pretrained(name_or_path, *args, config=config, **options)
+        wants_info = options.pop("output_loading_info", False)
+        load = super().from_pretrained
+        model, info = load_whole(load, cls, config, name_or_path, *args, **options)
+        return (model, info) if wants_info else model
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **options: Any) -> None:
         """Save as transformers does, and the hardware specification beside it."""
@@ -153,16 +174,6 @@ def _attach(module: Any, config: Any) -> None:
         module.o_proj.bias.data.zero_()
 
 
-def _check_type(cls: type[GainCellModel], source: Any, hub: dict[str, Any]) -> None:
-    found = PreTrainedConfig.get_config_dict(source, **hub)[0].get("model_type")
-    wanted = cls.config_class.model_type
-    if found != wanted:
-        raise ModelError(
-            f"{source}: model_type is {found!r}, {cls.__name__} needs {wanted!r}; load it with "
-            "transformers and give it to ml.hf.convert"
-        )
-
-
 def _specification(
     path: Any, config: Any, given: HardwareSpec | None, hub: dict[str, Any]
 ) -> HardwareSpec:
@@ -185,6 +196,8 @@ def _specification(
             f"{name} has codes {given.codes_hash}, but the model in {path} was made for "
             f"{config.codes_hash}: its weights mean nothing on other hardware; convert it anew"
         )
+    if config.stage == "linear" and given.linearised().codes_hash != given.codes_hash:
+        raise ArtefactError(f"{name} has other than linear cells, but stage is 'linear' in {path}")
     return given
 
 

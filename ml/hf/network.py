@@ -3,6 +3,7 @@
 In the shapes below B is the batch, T the tokens of a text and C the width of the model.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from ml.errors import ModelError
+from ml.finite import finite_outputs
 from ml.hf.models import attention_modules
 from ml.parallel import Ranks
 
@@ -94,18 +97,32 @@ def freeze(network: Network, trained: Callable[[str], bool]) -> None:
 
 @torch.no_grad()
 def mean_loss(network: Network, texts: Tensor, ranks: Ranks) -> float:
-    """Mean next-token loss (nats) over `texts` [n, T + 1], shared among the ranks."""
+    """Mean next-token loss (nats) over `texts` [n, T + 1], shared among the ranks.
+
+    Raises ModelError for a loss that is not finite, with the name of the module where that began.
+    """
     total = torch.zeros(2, dtype=torch.float64, device="cpu")
-    with network.autocast():
-        for batch in ranks.share(texts).split(TEXTS):
-            if len(batch) == 0:  # more ranks than texts
-                continue
-            states, targets = network.hidden(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten()
-            for part, wanted in zip(
-                states.split(network.rows()), targets.split(network.rows()), strict=True
-            ):
-                losses = functional.cross_entropy(network.logits(part), wanted, reduction="none")
-                total[0] += losses.double().sum().item()
-                total[1] += len(wanted)
+    for batch in ranks.share(texts).split(TEXTS):
+        if len(batch) == 0:  # more ranks than texts
+            continue
+        loss = _summed_loss(network, batch)
+        if not math.isfinite(loss):
+            with finite_outputs(network.model):
+                _summed_loss(network, batch)
+            raise ModelError("the loss is not finite: the weights of the model are damaged")
+        total[0] += loss
+        total[1] += batch[:, 1:].numel()
     ranks.average([total])
     return float(total[0] / total[1])
+
+
+def _summed_loss(network: Network, texts: Tensor) -> float:
+    """Summed next-token loss of texts [B, T + 1]."""
+    total = 0.0
+    with network.autocast():
+        states, targets = network.hidden(texts[:, :-1]).flatten(0, 1), texts[:, 1:].flatten()
+        parts = zip(states.split(network.rows()), targets.split(network.rows()), strict=True)
+        for part, wanted in parts:
+            losses = functional.cross_entropy(network.logits(part), wanted, reduction="none")
+            total += losses.double().sum().item()
+    return total

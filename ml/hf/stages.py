@@ -3,7 +3,6 @@
 Rank 0 does what is not training, and writes; every rank reads.
 """
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +19,7 @@ from ml.hf.objectives import EndToEnd, LayerWise, Result, layer_errors
 from ml.hf.student import adapted_tensors, student_at
 from ml.hf.work import STAGES, TRAINED, Adaptation
 from ml.parallel import ALONE
+from ml.perplexity import perplexity_of
 from ml.training import Run, fit, sample_batch
 
 
@@ -164,15 +164,15 @@ def train_stage(work: Adaptation, stage: str, student: Network) -> float:
 def _describe(work: Adaptation, stage: str, student: Network, seconds: float) -> dict[str, Any]:
     """What is known of a finished stage; printed and noted in the log as well."""
     ids = work.validation[: work.options.matching_texts, :-1]
-    loss = mean_loss(student, work.validation, ALONE)
+    perplexity = perplexity_of(mean_loss(student, work.validation, ALONE))
     settings = work.settings.get(stage)
     tokens = settings.steps * settings.batch * work.options.context if settings else 0
     record = {
-        "perplexity": math.exp(loss),
+        "perplexity": perplexity,
         "tokens_used": tokens,
         "wall_time_s": round(seconds, 1),
         "layer_errors": layer_errors(work.softmax, student, ids),
     }
-    print(f"{stage:10} finished: validation perplexity {math.exp(loss):.2f}, {seconds:.0f} s")
+    print(f"{stage:10} finished: validation perplexity {perplexity:.2f}, {seconds:.0f} s")
     note(work.folder, stage, record)
     return record

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from analog_models.errors import ArtefactError
 from analog_models.spec import HardwareSpec
+from ml.checkpoint import fitted
 from ml.fast_attention import fast_attention
 from ml.hf.convert import convert
 from ml.hf.low_rank import LowRank, add_low_rank
@@ -53,16 +53,15 @@ def load_adapted(network: Network, tensors: dict[str, Tensor], path: Path) -> No
     """Put the tensors of the stage file `path` into `network`.
 
     Updates of the MLP that the file lacks stay zero: a stage may be the first to have them. Raises
-    ArtefactError for other differences.
+    ArtefactError for other differences, as `fitted`.
     """
-    own = adapted_tensors(network)
-    for name in sorted(own.keys() | tensors.keys()):
-        if name not in tensors and name.endswith(UPDATES):
-            continue
-        shapes = [tuple(t[name].shape) if name in t else "missing" for t in (tensors, own)]
-        if shapes[0] != shapes[1]:
-            raise ArtefactError(f"{path}: tensor {name} is {shapes[0]}, expected {shapes[1]}")
-        own[name].copy_(tensors[name])
+    own = {
+        name: tensor
+        for name, tensor in adapted_tensors(network).items()
+        if name in tensors or not name.endswith(UPDATES)
+    }
+    for name, tensor in fitted(tensors, own, path).items():
+        own[name].copy_(tensor)
 
 
 def student_at(work: Adaptation, stage: str, start: str | None) -> Network:

@@ -7,16 +7,21 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from analog_models.errors import shown
 from ml import corpus
-from ml.checkpoint import load_tensors, save_tensors
+from ml.checkpoint import check_tokens, load_tensors, save_tensors
 from ml.errors import CorpusError
+from ml.hf.reading import reading
 from ml.kinds import read_utf8
 
 CORPUS = "corpus"
 PARTS = ("train", "validation", "heldout")
 END_OF_TEXT = "<|endoftext|>"  # between documents of a pretraining; chat models end turns otherwise
+
+
+PROBE = "The 1st: 'tis\n\n  un-cut  text, naïvely   α✓ spaced.\tDon't;\r\nend"
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,34 @@ def encode(source: corpus.Corpus, tokenizer: PreTrainedTokenizerBase, cache: Pat
     described = f"{source.digest()} {END_OF_TEXT} {vocabulary}"
     digest = hashlib.sha256(described.encode()).hexdigest()
     path = cache / f"tokens-{digest[:16]}.safetensors"
-    if not path.exists():
+    # Tokenizers of one vocabulary may still cut text differently.
+    about = {"kind": "tokens", "digest": digest, "probe": token_ids(tokenizer, PROBE)}
+    if not path.exists() or load_tensors(path)[1] != about:
         parts = {part: ids_of(getattr(source, part), tokenizer) for part in PARTS}
-        save_tensors(path, parts, {"kind": "tokens", "digest": digest})
+        save_tensors(path, parts, about)
     tensors, _ = load_tensors(path)
+    check_tokens(tensors, PARTS, path)
     return Text(*(tensors[part] for part in PARTS), digest=digest)
+
+
+def check_ids(ids: Tensor, tokenizer: Any, model: PreTrainedModel) -> None:
+    """Raise CorpusError unless the ids [tokens] of a text are in the vocabulary of `model`."""
+    where, size = getattr(tokenizer, "name_or_path", "tokenizer"), model.config.vocab_size
+    if len(ids) and (worst := int(ids.max())) >= size:
+        token = shown(tokenizer.convert_ids_to_tokens(worst))
+        raise CorpusError(
+            f"{where}: its tokenizer has token {token} with id {worst}, but the model's vocabulary "
+            f"ends at {size - 1} (vocab_size = {size} in its config.json)"
+        )
+
+
+def token_ids(tokenizer: Any, text: str, special: bool = False) -> list[int]:
+    """Ids of a text, with the `special` tokens that the tokenizer puts around it or without.
+
+    Raises ArtefactError for a tokenizer that has nothing for a part of the text.
+    """
+    with reading(getattr(tokenizer, "name_or_path", "tokenizer"), "tokenizer"):
+        return tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
 
 
 def ids_of(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
@@ -66,7 +94,7 @@ def ids_of(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
     ids: list[int] = []
     end: Any = tokenizer.get_vocab().get(END_OF_TEXT, tokenizer.eos_token_id)
     for text in texts.values():
-        ids += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids += token_ids(tokenizer, text)
         if end is not None:
             ids.append(end)
     return torch.tensor(ids, dtype=torch.int32)

@@ -12,9 +12,23 @@ import numpy as np
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-__all__ = ["damaged_bytes", "damaged_folder", "damaged_json", "damaged_tensors", "render"]
+__all__ = [
+    "Short",
+    "damaged_bytes",
+    "damaged_folder",
+    "damaged_json",
+    "damaged_tensors",
+    "render",
+]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+class Short(dict):
+    """A mapping too large to be shown with each failure."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(map(str, list(self)[:3]))}, ...>"
 
 
 class Raw(str):
@@ -226,13 +240,16 @@ def _other_arrays(draw: Draw, arrays: Mapping[str, np.ndarray]) -> dict[str, np.
         whole = not np.issubdtype(array.dtype, np.floating)
         info = np.iinfo(array.dtype) if whole and array.dtype != bool else None
         values = [0, 1, info.min, info.max] if info else [0, 1]
-        array.flat[at] = draw(st.sampled_from(values if whole else [np.nan, np.inf, -1, 1e300, 0]))
+        value = draw(st.sampled_from(values if whole else [np.nan, np.inf, -1, 1e300, 0]))
+        with np.errstate(over="ignore"):
+            array.flat[at] = np.asarray(value).astype(array.dtype)
     return found | {name: np.ascontiguousarray(array)}
 
 
 def _other_shapes(array: np.ndarray) -> list[np.ndarray]:
-    shapes = [array[None], array.reshape(-1), array[:0], array[:1], np.array(0, dtype=array.dtype)]
+    shapes = [array[None], array.reshape(-1), np.zeros((), dtype=array.dtype)]
     if array.ndim:
+        shapes += [array[:0], array[:1]]
         shapes += [array[..., :-1], array.T, np.concatenate([array, array]), array[:-1]]
     return shapes
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from tests.fuzz import jobs, results, specifications, tables, vectors
+from tests.fuzz import checkpoints, jobs, models, results, specifications, tables, vectors
 from tests.fuzz.reading import NOT_FILES, Reader, check_message, examine, refusal
 
 READERS: list[Reader] = [
@@ -15,6 +15,8 @@ READERS: list[Reader] = [
     *jobs.READERS,
     *tables.READERS,
     *results.READERS,
+    *checkpoints.READERS,
+    *models.READERS,
 ]
 each_reader = pytest.mark.parametrize("reader", READERS, ids=str)
 

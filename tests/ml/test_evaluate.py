@@ -10,11 +10,13 @@ from analog_models.files import read_json, sha256
 from ml import heldout
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError
-from ml.evaluate import evaluate, evaluate_smollm2, main, naive_swap, without_attention
+from ml.evaluate import evaluate, evaluate_smollm2, main, naive_swap, stages, without_attention
 from ml.evaluation import HELDOUT, Report
-from ml.hardware_attention import attention_layers
+from ml.hardware_attention import attention_layers, on_hardware
 from ml.kinds import Kinds, heldout_kind
-from ml.shipped import ADAPTED, TEACHER
+from ml.model import LanguageModel, ModelConfig
+from ml.shipped import ADAPTED, TEACHER, load_teacher, load_trained_on
+from ml.stages import StageFolder, origin_of
 
 
 @pytest.fixture
@@ -59,6 +61,40 @@ def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, kinds, 
     teacher, adapted = rows["teacher"], rows["cubic, adapted"]
     assert teacher is not None and adapted is not None
     assert rows["naive swap"][HELDOUT] > 2 * adapted[HELDOUT]  # pyright: ignore
+
+
+def stage_of(teacher, spec, folder, name="init"):
+    """The file of a stage that ml.adapt could have left for this teacher."""
+    student = LanguageModel(ModelConfig(), on_hardware(spec, scaled=True))
+    stages = StageFolder(folder, origin_of(sha256(teacher), spec))
+    stages.save(name, student.state_dict(), None)
+    return stages.file(name)
+
+
+def test_a_damaged_stage_is_not_a_missing_one(spec, options, tmp_path, monkeypatch):
+    stage = next(s for s in stages(TEACHER, ADAPTED, tmp_path, spec) if s.name == "statistics")
+    monkeypatch.setattr("ml.evaluate.stages", lambda *_: [stage])
+    kinds = heldout_kind(heldout.load_joined(), 8, 1)
+    assert evaluate(options, spec, kinds, Report()) == {stage.label: None}
+    (tmp_path / "init.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ArtefactError, match=r"init\.safetensors: damaged or truncated"):
+        evaluate(options, spec, kinds, Report())
+
+
+def test_a_stage_is_measured_for_its_own_teacher_only(spec, tmp_path):
+    made = {s.name: s.make for s in stages(TEACHER, ADAPTED, tmp_path, spec)}
+    stage_of(TEACHER, spec, tmp_path)
+    assert made["statistics"]().config == ModelConfig()
+    for teacher, hardware in ((ADAPTED, spec), (TEACHER, spec.replace(converter__s_sat=81.0))):
+        stage_of(teacher, hardware, tmp_path)
+        with pytest.raises(ArtefactError, match=r"init\.safetensors: of another teacher or hardwa"):
+            made["statistics"]()
+
+
+def test_a_student_is_no_teacher_that_was_trained_on(spec, tmp_path):
+    path = stage_of(TEACHER, spec, tmp_path, "control-linear")
+    with pytest.raises(ArtefactError, match=r"tensor blocks\.0\.attention\.scalers\S+ is none of"):
+        load_trained_on(path, load_teacher())
 
 
 def test_a_model_card_needs_every_stage(spec, options, kinds):

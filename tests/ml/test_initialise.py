@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ml.errors import ModelError
 from ml.hardware_attention import attention_layers, on_hardware
 from ml.initialise import POSITIVE_SHARE, balance, hadamard, initialise, positive_scores
 from ml.losses import layer_wise_loss
@@ -19,7 +20,7 @@ def test_hadamard_is_orthogonal_with_a_constant_column(size):
 
 
 def test_hadamard_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r"^head dimension is 48, must be a power of two$"):
+    with pytest.raises(ModelError, match=r"^head dimension is 48, must be a power of two$"):
         hadamard(48)
 
 

@@ -5,12 +5,15 @@ import json
 import pytest
 import torch
 
+from analog_models.errors import ArtefactError
+from analog_models.files import sha256, write_text
 from ml import mixed
 from ml.checkpoint import save_tensors
 from ml.hardware_attention import on_hardware
 from ml.mixed import load_layerwise, measure
 from ml.model import LanguageModel, SoftmaxAttention, blocks
 from ml.perplexity import perplexity, texts_of
+from ml.stages import origin_of
 from ml.surrogate import SurrogateOps
 from tests.ml.conftest import TINY
 
@@ -50,16 +53,21 @@ def test_the_command_leaves_plot_and_result(
     teacher, student, texts, tiny_spec, tmp_path, monkeypatch
 ):
     stage = tmp_path / "layerwise.safetensors"
-    save_tensors(stage, student.state_dict(), {})
-    loaded = load_layerwise(stage, teacher, tiny_spec.linearised())
+    origin = origin_of(sha256(write_text(tmp_path / "teacher", "weights")), tiny_spec)
+    save_tensors(stage, student.state_dict(), {"kind": "stage", "origin": origin})
+    loaded = load_layerwise(stage, teacher, tiny_spec, origin)
     assert torch.equal(loaded(texts[:, :-1]), student(texts[:, :-1]))
     monkeypatch.setattr(mixed, "find_spec", lambda _: tiny_spec)
     monkeypatch.setattr(mixed, "load_teacher", lambda _: teacher)
     monkeypatch.setattr(mixed.heldout, "load_joined", lambda: texts.flatten())
     out = tmp_path / "out"
-    options = ["--stage", str(stage), "--teacher", str(stage), "--texts", "2", "--out", str(out)]
+    options = ["--stage", str(stage), "--teacher", str(tmp_path / "teacher")]
+    options += ["--texts", "2", "--out", str(out)]
     assert mixed.main(options) == 0
     result = json.loads((out / "result.json").read_text())
     assert [row["layers"] for row in result["rows"]] == [[], [0], [1], [0, 1]]
     assert result["tokens"] == 2 * TINY.context
     assert (out / "mixed.png").stat().st_size > 10_000
+    write_text(tmp_path / "teacher", "others")
+    with pytest.raises(ArtefactError, match=r"layerwise\.safetensors: of another teacher or hard"):
+        mixed.main(options)

@@ -1,14 +1,16 @@
 """The checkpoints that ship: finite, of this hardware, as good as claimed."""
 
+import json
 import math
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from analog_models.errors import ArtefactError
 from analog_models.files import read_json, sha256
 from ml import heldout
-from ml.checkpoint import load_tensors, save_tensors
+from ml.checkpoint import load_tensors
 from ml.evaluate import CARD_FILE, EVALUATION_FILE, OTHER_TEXT_FILES, without_attention
 from ml.model_card import model_card
 from ml.perplexity import mean_loss, texts_of
@@ -71,7 +73,7 @@ def test_checkpoints_cannot_be_confused(spec):
 def test_nan_in_weights_is_refused(spec, tmp_path):
     tensors, about = load_tensors(ADAPTED)
     tensors["norm.bias"][3] = float("nan")
-    save_tensors(tmp_path / "a.safetensors", tensors, about)
+    save_file(tensors, tmp_path / "a.safetensors", {"about": json.dumps(about)})
     with pytest.raises(ArtefactError, match=r"tensor norm\.bias holds a value that is not finite$"):
         load_adapted(spec, tmp_path / "a.safetensors")
 

@@ -10,7 +10,7 @@ import torch
 
 from analog_models.errors import ArtefactError
 from analog_models.interrupts import SIGNALS, Interrupted
-from ml.checkpoint import load_tensors
+from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import SettingError, TrainingError
 from ml.model import LanguageModel, next_token_loss
 from ml.training import Run, Settings, fit, sample_batch
@@ -161,6 +161,82 @@ def test_a_truncated_state_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ArtefactError, match="damaged or truncated"):
         new_run(path).resume()
+
+
+@pytest.fixture
+def state(tmp_path) -> Path:
+    """The state of a run at its fifth step."""
+    run = new_run(tmp_path / "state.safetensors", replace(SETTINGS, muon_rate=1e-2))
+    with pytest.raises(KeyboardInterrupt):
+        train(run, stop_at=4)
+    return run.state_file
+
+
+MATRIX, VECTOR = "blocks.0.attention.qkv.weight", "norm.bias"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda t, a: t.pop(f"model.{VECTOR}"), rf"tensor model\.{VECTOR} is missing$"),
+        (lambda t, a: t.pop(f"best.{VECTOR}"), rf"tensor best\.{VECTOR} is missing$"),
+        (lambda t, a: t.pop(f"exp_avg.{VECTOR}"), rf"tensor exp_avg\.{VECTOR} is missing$"),
+        (
+            lambda t, a: [t.pop(f"{k}.{VECTOR}") for k in ("exp_avg", "exp_avg_sq", "step")],
+            rf"tensor exp_avg\.{VECTOR} is missing$",
+        ),
+        (
+            lambda t, a: t.pop(f"momentum_buffer.{MATRIX}"),
+            rf"tensor momentum_buffer\.{MATRIX} is missing$",
+        ),
+        (lambda t, a: t.update(odd=torch.zeros(1)), r"tensor odd is none of the model's$"),
+        (
+            lambda t, a: t.update({f"best.{VECTOR}": torch.zeros(3)}),
+            rf"tensor best\.{VECTOR} has shape \(3,\), expected \(32,\)$",
+        ),
+        (lambda t, a: a.pop("progress"), r"progress: Field required; remove it$"),
+        (
+            lambda t, a: a["progress"].update(step="5"),
+            r"progress\.step = '5': Input should be a va",
+        ),
+        (lambda t, a: a["progress"].update(step=-1), r"progress\.step = -1: Input should be grea"),
+        (
+            lambda t, a: a.update(settings=[]),
+            r"settings = \[\]: Input should be a valid dictionary",
+        ),
+    ],
+)
+def test_a_state_that_is_not_whole_is_refused(edit, message, state):
+    tensors, about = load_tensors(state)
+    edit(tensors, about)
+    save_tensors(state, tensors, about)
+    run = new_run(state, replace(SETTINGS, muon_rate=1e-2))
+    with pytest.raises(ArtefactError, match=rf"state\.safetensors: {message}"):
+        run.resume()
+
+
+def test_a_state_of_before_the_list_of_what_was_seen_goes_on(state):
+    tensors, about = load_tensors(state)
+    del about["remembered"]
+    save_tensors(state, tensors, about)
+    run = new_run(state, replace(SETTINGS, muon_rate=1e-2))
+    assert run.resume() and run.progress.step == 5
+
+
+def test_the_module_where_a_loss_stops_being_finite_is_named(tmp_path):
+    run = new_run(tmp_path / "state.safetensors")
+    run.module.get_parameter("blocks.1.feed_forward.up.weight").data[0, 0] = torch.nan
+    loss_of = lambda ids, _: next_token_loss(run.module(ids[:, :-1]), ids[:, 1:])  # noqa: E731
+    sample = lambda step: sample_batch(TOKENS, TINY.context, SETTINGS, step)  # noqa: E731
+    message = r"^step 0: the loss is not finite: blocks\.1\.feed_forward\.up: its output is not"
+    with pytest.raises(TrainingError, match=message):
+        fit(run, loss_of, sample, lambda: 1.0, lambda _: None)
+
+
+def test_a_validation_that_is_not_finite_stops_the_run(tmp_path):
+    run = new_run(tmp_path / "state.safetensors")
+    with pytest.raises(TrainingError, match=r"^step 0: the validation loss is not finite$"):
+        fit(run, lambda *_: torch.zeros(()), lambda _: TOKENS, lambda: torch.nan, lambda _: None)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):

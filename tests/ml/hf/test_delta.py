@@ -1,12 +1,16 @@
 import pytest
 import torch
 
-from analog_models.errors import ArtefactError
+from analog_models.errors import ArtefactError, SpecError
 from ml.checkpoint import load_tensors, save_tensors
+from ml.errors import ModelError
 from ml.hf import convert, heads_of
-from ml.hf.delta import by_rows, load_delta, main, save_delta, weights_sha256
+from ml.hf.delta import CODES, SCALE, by_rows, load_delta, main, save_delta, weights_sha256
+from ml.hf.folders import load_converted
 from ml.hf.models import attention_modules
 from tests.ml.hf.conftest import make_family
+
+HEADS = "model.layers.1.self_attn.heads.mix_q"
 
 
 @pytest.fixture
@@ -90,23 +94,95 @@ def test_another_base_is_refused(path, hf_spec):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda t, a: a.update(kind="adapted"), r"is 'adapted' of format 1, expected 'delta'"),
-        (lambda t, a: a.pop("base"), r"header has no entry 'base'"),
-        (lambda t, a: a["model"].pop("stage"), r"header lacks stage, mixing or relative"),
+        (
+            lambda t, a: a.update(kind="adapted"),
+            r"no delta: kind = 'adapted': Input should",
+        ),
+        (lambda t, a: a.pop("base"), r"no delta: base: Field required"),
+        (lambda t, a: a["model"].pop("stage"), r"no delta: model.stage: Field required"),
         (lambda t, a: t.update(strange=torch.zeros(2)), r"tensor strange is none of the model's"),
-        (lambda t, a: t.pop(next(n for n in t if n.endswith(".scale"))), r"lacks its codes or its"),
+        (
+            lambda t, a: t.pop(HEADS + SCALE),
+            r"tensor model\.\S+\.mix_q\.scale is missing",
+        ),
         (
             lambda t, a: t.update({n: x[:1] for n, x in t.items() if n.endswith("offset_q")}),
             r"shape",
         ),
+        (lambda t, a: a.pop("relative"), r"no delta: relative: Field required"),
+        (lambda t, a: a.update(relative=["strange"]), r"relative = \['strange'\]: must be matri"),
+        (lambda t, a: a.update(format=2), r"no delta: format = 2: Input should be 1"),
+        (lambda t, a: a["model"].update(mixing="yes"), r"model.mixing = 'yes': Input should be"),
+        (lambda t, a: a.update(codes_hash="0"), r"its specification has codes .* made for 0$"),
+        (lambda t, a: a["spec"]["geometry"].pop("subtile"), r"geometry.subtile: Field required"),
+        (lambda t, a: t.update({HEADS + CODES: t[HEADS + CODES][:1]}), r"shape \(1, 16, 16\), exp"),
+        (lambda t, a: t.update({HEADS + CODES: t[HEADS + CODES].int()}), r"has values of int32"),
+        (lambda t, a: t.update({HEADS + SCALE: t[HEADS + SCALE][0]}), r"has shape \(16,\), exp"),
+        (lambda t, a: t.update({HEADS: torch.zeros(1)}), r"mix_q is none of the model's$"),
+        (lambda t, a: (t.pop(HEADS + CODES), t.pop(HEADS + SCALE)), r"mix_q is missing$"),
     ],
 )
 def test_a_wrong_file_is_refused(edit, message, path, llama):
     tensors, about = load_tensors(path)
     edit(tensors, about)
     save_tensors(path, tensors, about)
-    with pytest.raises(ArtefactError, match=message):
+    with pytest.raises((ArtefactError, SpecError), match=message) as caught:
         load_delta(path, llama)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_sum_beyond_the_type_of_the_base_is_refused(path, llama):
+    tensors, about = load_tensors(path)
+    name = next(name for name in about["relative"] if name.endswith("q_proj.weight"))
+    tensors[name + SCALE] = torch.full_like(tensors[name + SCALE], 6e4)
+    tensors[name + CODES] = torch.full_like(tensors[name + CODES], 127)
+    save_tensors(path, tensors, about)
+    half = convert_base_to(torch.float16, path, llama)
+    with pytest.raises(ArtefactError, match=rf"tensor {name} holds .* not finite in float16$"):
+        load_delta(path, half)
+
+
+def convert_base_to(dtype, path, base):
+    """`base` in another type, and the delta in `path` relative to that."""
+    other = base.to(dtype)
+    tensors, about = load_tensors(path)
+    about["base"]["sha256"] = weights_sha256(other)
+    save_tensors(path, tensors, about)
+    return other
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@torch.no_grad()
+def test_a_model_from_a_delta_comes_back_as_it_was(dtype, family, hf_spec, hf_ids, tmp_path):
+    """Bit for bit; what the adaptation left alone is the base's."""
+    base = family.to(dtype)
+    adapted = convert(base, hf_spec)
+    heads_of(adapted)[0].mix_q.add_(0.1)
+    save_delta(tmp_path / "d", base, adapted)
+    loaded = load_delta(tmp_path / "d", base)
+    for name, tensor in base.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    loaded.save_pretrained(tmp_path / "model")
+    again = load_converted(tmp_path / "model")
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+    assert torch.equal(again(hf_ids).logits, loaded(hf_ids).logits)
+
+
+def test_models_of_different_kinds_have_no_delta(hf_spec, tmp_path):
+    gpt2 = make_family("gpt2", tie_word_embeddings=True)
+    untied = convert(make_family("gpt2", tie_word_embeddings=False), hf_spec)
+    for base, adapted, message in (
+        (make_family("llama"), convert(gpt2, hf_spec), r"is in the base or in the adapted model"),
+        (
+            gpt2,
+            untied,
+            r"^tensor lm_head\.weight is in the base or in the adapted m",
+        ),
+        (make_family("llama"), convert(make_family("mistral"), hf_spec), r"GainCellMistralForCaus"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            save_delta(tmp_path / "d", base, adapted)
 
 
 def test_what_half_precision_cannot_hold_is_refused(tmp_path, llama, adapted):

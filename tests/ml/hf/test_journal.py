@@ -32,6 +32,21 @@ def test_steps_that_come_again_are_logged_once(tmp_path):
     assert records[-1]["train_loss"] == 9.0
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", r"\[\] is no record of a stage$"),
+        ('{"stage": 3}', "{'stage': 3} is no record of a stage$"),
+        ('{"stage": "init", "loss": NaN}', "loss = NaN: needs a finite number"),
+    ],
+)
+def test_a_line_that_is_no_record_is_refused(line, message, tmp_path):
+    (tmp_path / "log.jsonl").write_text(f'{{"stage": "init"}}\n{line}\n{{"ha')
+    with pytest.raises(ArtefactError, match=rf"log\.jsonl: line 2: {message}"):
+        read_log(tmp_path)
+
+
 def test_a_stage_has_one_note(tmp_path):
     for value in (1.0, 2.0):
         note(tmp_path, "init", {"perplexity": value})

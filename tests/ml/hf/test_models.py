@@ -79,10 +79,9 @@ def test_a_missing_specification_is_named(folder):
 
 def test_a_model_that_was_never_converted_is_refused(llama, tmp_path):
     llama.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"model_type is 'llama', GainCellLlamaForCausalLM needs"):
-        GainCellLlamaForCausalLM.from_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"holds a LlamaForCausalLM; convert it first"):
-        load_converted(tmp_path)
+    for load in (GainCellLlamaForCausalLM.from_pretrained, load_converted):
+        with pytest.raises(ModelError, match=r"model_type is 'llama', must be .*gaincell_llama"):
+            load(tmp_path)
 
 
 def test_a_class_needs_its_hardware(folder):
@@ -120,11 +119,11 @@ def test_the_extra_is_named_where_it_is_missing():
 def test_bad_folders_are_named(folder, tmp_path):
     with pytest.raises(ArtefactError, match=r"absent: no such folder \(nothing is downloaded"):
         load_base(tmp_path / "absent")
-    with pytest.raises(ArtefactError, match=r"cannot be read as a model"):
+    with pytest.raises(ArtefactError, match=r"config\.json: No such file or directory$"):
         load_base(tmp_path)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(ArtefactError, match=r"cannot be read as a model"):
+    with pytest.raises(ArtefactError, match=r"model\.safetensors: damaged or truncated"):
         load_converted(folder)
 
 

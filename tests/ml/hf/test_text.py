@@ -1,10 +1,14 @@
 """Texts as tokens: files, splits, the cache."""
 
 import pytest
+import torch
+from tokenizers import normalizers
 
+from analog_models.errors import ArtefactError
+from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import CorpusError
 from ml.hf import text as text_module
-from ml.hf.text import encode, read
+from ml.hf.text import check_ids, encode, read
 from tests.ml.hf.tiny import tiny_tokenizer
 
 
@@ -28,6 +32,41 @@ def test_tokens_are_cached_by_text_and_vocabulary(tmp_path, monkeypatch):
     path.write_text("b line\n" * 100)
     with pytest.raises(BaseException, match="encoded again"):
         encode(read(str(path)), tiny_tokenizer(), tmp_path)
+
+
+def test_tokens_of_another_tokenizer_with_the_same_vocabulary_are_not_taken(tmp_path):
+    path = tmp_path / "one.txt"
+    path.write_text("a line\n" * 100)
+    first = encode(read(str(path)), tiny_tokenizer(), tmp_path)
+    other = tiny_tokenizer()
+    other.backend_tokenizer.normalizer = normalizers.Replace("e", "o")
+    second = encode(read(str(path)), other, tmp_path)
+    assert first.digest == second.digest and not torch.equal(first.train, second.train)
+    assert torch.equal(encode(read(str(path)), tiny_tokenizer(), tmp_path).train, first.train)
+
+
+def test_cached_tokens_that_are_none_are_refused(tmp_path):
+    path = tmp_path / "one.txt"
+    path.write_text("a line\n" * 100)
+    encode(read(str(path)), tiny_tokenizer(), tmp_path)
+    (cached,) = tmp_path.glob("tokens-*.safetensors")
+    tensors, about = load_tensors(cached)
+    for broken in ({"train": tensors["train"]}, tensors | {"train": -tensors["train"]}):
+        save_tensors(cached, broken, about)
+        with pytest.raises(
+            ArtefactError, match=rf"{cached}: tensor \w+(: needs token ids| has id)"
+        ):
+            encode(read(str(path)), tiny_tokenizer(), tmp_path)
+
+
+def test_ids_beyond_the_vocabulary_are_refused(llama):
+    tokenizer = tiny_tokenizer()
+    check_ids(torch.tensor([0, 31]), tokenizer, llama)
+    check_ids(torch.tensor([], dtype=torch.int32), tokenizer, llama)
+    llama.config.vocab_size = 31
+    message = r"its tokenizer has token ',' with id 31, but .* ends at 30 \(vocab_size = 31 in"
+    with pytest.raises(CorpusError, match=message):
+        check_ids(torch.tensor([0, 31]), tokenizer, llama)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])

@@ -1,0 +1,42 @@
+"""Where a number stops being finite is said by name."""
+
+import pytest
+import torch
+from torch import nn
+
+from ml.errors import ModelError
+from ml.finite import finite_outputs, fitting
+
+
+def test_the_first_module_that_is_not_finite_is_named():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
+    with finite_outputs(model):
+        model(torch.ones(1, 2))
+    model[1][0].bias.data[0] = torch.inf
+    message = r"^1\.0: its output is not finite; the weights before it"
+    with pytest.raises(ModelError, match=message), finite_outputs(model):
+        model(torch.ones(1, 2))
+    assert not any(module._forward_hooks for module in model.modules())
+    assert not torch.isfinite(model(torch.ones(1, 2))).all()  # as without it
+
+
+def test_outputs_in_tuples_and_mappings_are_looked_at():
+    class Wrapped(nn.Module):
+        def forward(self, x):
+            return {"none": None, "states": (x, [x / 0])}
+
+    model, message = Wrapped(), r"^Wrapped: its output is not finite"
+    with pytest.raises(ModelError, match=message), finite_outputs(model):
+        model(torch.ones(1))
+
+
+@pytest.mark.parametrize("spoil", ["infinite", "singular"])
+def test_a_fit_that_has_no_answer_is_named(spoil):
+    module = nn.Linear(2, 2)
+    with fitting("layer", module):
+        pass
+    message = r"^layer: queries, keys or values do not vary"
+    with pytest.raises(ModelError, match=message), fitting("layer", module):
+        if spoil == "singular":
+            torch.linalg.cholesky(torch.zeros(2, 2))
+        module.weight.data[0, 0] = torch.nan
