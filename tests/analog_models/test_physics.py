@@ -148,8 +148,3 @@ def test_a_bad_code_is_named(bad):
     array[1, 2] = bad
     with pytest.raises(CodeError, match=rf"k\[1, 2\] = {bad}.*: allowed whole numbers 0 to 7"):
         physics.check_codes(array, 8, "k")
-
-
-def test_truth_values_are_no_codes():
-    with pytest.raises(CodeError, match="k is of type bool: needs numbers"):
-        physics.check_codes(np.ones((2, 3), dtype=bool), 8, "k")
