@@ -5,7 +5,7 @@ from analog_models.errors import GaincellError
 LONGEST = 160  # characters of what another library says
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What another library says, in one line that is cut off where it is long."""
     text = " ".join(str(error).split())
     text = "".join(c if c.isprintable() else "?" for c in text)

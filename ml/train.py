@@ -96,7 +96,7 @@ def export(run: Run, model: LanguageModel, corpus_digest: str, out: Path, folder
     record = {
         "model": asdict(model.config),
         "settings": asdict(run.settings),
-        "progress": asdict(run.progress),
+        "progress": run.progress.model_dump(),
         "tokens_seen": (start["run"]["tokens_seen"] if start else 0)
         + run.progress.step * run.settings.batch * model.config.context,
         "start": start,

@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from analog_models.errors import ArtefactError, readable
-from analog_models.fields import sentences
+from analog_models.errors import readable
 from analog_models.interrupts import Interrupted, noted
 from ml.checkpoint import fitted, load_tensors, save_tensors
 from ml.errors import ModelError, SettingError, TrainingError
 from ml.finite import finite_outputs
 from ml.optimisers import Optimisers
 from ml.parallel import ALONE, Ranks
+from ml.training_state import Header, Progress
 
 
 @dataclass(frozen=True)
@@ -60,27 +59,6 @@ class Settings:
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         cool = min(1.0, (self.steps - step) / (self.decay_fraction * self.steps))
         return self.learning_rate * warm * cool
-
-
-class Progress(BaseModel):
-    """Where a run stands; saved with it, but for a best loss that is infinite."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    step: int = Field(0, ge=0)
-    best_loss: float = math.inf
-    best_step: int = Field(0, ge=0)
-    seconds: float = Field(0.0, ge=0)
-
-
-class Header(BaseModel):
-    """What a state file says of itself. `remembered`: parameters that an optimiser has seen."""
-
-    model_config = ConfigDict(strict=True)
-
-    progress: Progress
-    settings: dict[str, Any]
-    remembered: list[str] = []
 
 
 def sample_batch(tokens: Tensor, context: int, settings: Settings, step: int) -> Tensor:
@@ -118,7 +96,7 @@ class Run:
             muon_factor=None if muon is None else muon / settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-        self.progress = Progress.model_validate({})
+        self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.keep()
 
@@ -153,7 +131,7 @@ class Run:
         if not self.state_file.exists():
             return False
         tensors, about = load_tensors(self.state_file)
-        header = self._header(about)
+        header = Header.of(about, self.state_file)
         self._check(header.settings)
         names = [n.partition(".")[2] for n in tensors if not n.startswith(("model.", "best."))]
         state = self._state({*names, *header.remembered})
@@ -182,12 +160,6 @@ class Run:
             kinds = self.optimisers.kinds(self.parameters[name])
             state |= {f"{kind}.{name}": like for kind, like in kinds.items()}
         return state
-
-    def _header(self, about: dict[str, Any]) -> Header:
-        try:
-            return Header.model_validate(about)
-        except ValidationError as error:
-            raise ArtefactError(f"{self.state_file}: {sentences(error)}; remove it") from error
 
     def _check(self, old: dict[str, Any]) -> None:
         """Refuse to continue with other settings; more or fewer steps are no difference."""

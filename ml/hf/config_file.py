@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 from transformers.activations import ACT2FN
 
 from analog_models.errors import ArtefactError, shown
-from analog_models.fields import sentences
 from analog_models.files import read_json
+from analog_models.records import Record
 from ml.errors import ModelError
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -37,11 +37,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 ROPES = Literal["default", "linear", "dynamic", "yarn", "longrope", "llama3"]
 
 
-class _Entries(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
-
-
-class _Rope(_Entries):
+class _Rope(Record):
     """Rotary positions; the entry has one of these names for its kind."""
 
     rope_type: ROPES = "default"
@@ -58,7 +54,7 @@ class _Rope(_Entries):
     long_factor: list[Positive] | None = None
 
 
-class _Common(_Entries):
+class _Common(Record):
     """What every family has."""
 
     vocab_size: Size
@@ -78,7 +74,7 @@ class _Common(_Entries):
         return self
 
 
-class _Generation(_Entries):
+class _Generation(Record):
     """How text is generated, as far as it may be nonsense."""
 
     do_sample: bool | None = None
@@ -94,13 +90,13 @@ class _Generation(_Entries):
     pad_token_id: int | None = None
 
 
-class _Tokenizer(_Entries):
+class _Tokenizer(Record):
     """Settings of a tokenizer that it takes without a look."""
 
     model_max_length: Annotated[float, Field(gt=0)] | None = None
 
 
-class _Ours(_Entries):
+class _Ours(Record):
     """What a converted model has besides."""
 
     stage: Literal["linear", "cubic"]
@@ -198,7 +194,7 @@ def check_folder(folder: Path, types: Collection[str]) -> dict[str, Any]:
     check_type(tree.get("model_type"), str(path), types)
     check_entries(tree, tree["model_type"], str(path))
     if (folder / GENERATION).exists():
-        _validate(_Generation, read_object(folder / GENERATION), str(folder / GENERATION))
+        _Generation.of(read_object(folder / GENERATION), folder / GENERATION)
     return tree
 
 
@@ -207,7 +203,7 @@ def check_tokenizer_settings(path: Path) -> None:
     tree = read_object(path)
     if tree.get("auto_map"):
         raise ArtefactError(f"{path}: auto_map = {shown(tree['auto_map'])}: {REFUSED['auto_map']}")
-    _validate(_Tokenizer, tree, str(path))
+    _Tokenizer.of(tree, path)
 
 
 def check_type(found: Any, where: str, types: Collection[str]) -> None:
@@ -227,13 +223,6 @@ def check_entries(tree: Mapping[str, Any], model_type: str, where: str) -> None:
     for name, why in REFUSED.items():
         if tree.get(name):
             raise ArtefactError(f"{where}: {name} = {shown(tree[name])}: {why}")
-    _validate(FAMILIES[model_type.removeprefix(PREFIX)], tree, where)
+    FAMILIES[model_type.removeprefix(PREFIX)].of(tree, where)
     if model_type.startswith(PREFIX):
-        _validate(_Ours, tree, where)
-
-
-def _validate(kind: type[BaseModel], tree: Mapping[str, Any], where: str) -> None:
-    try:
-        kind.model_validate(tree)
-    except ValidationError as error:
-        raise ArtefactError(f"{where}: {sentences(error)}") from error
+        _Ours.of(tree, where)

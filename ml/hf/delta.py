@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from analog_models.errors import ArtefactError, readable, run_command, shown
-from analog_models.fields import sentences
+from analog_models.records import Record
 from analog_models.spec import HardwareSpec, parse_spec
 from ml.checkpoint import fitted, load_tensors, save_tensors
 from ml.errors import ModelError
@@ -34,25 +33,21 @@ LARGEST = 127  # of int8, symmetric
 CODES, SCALE = ".codes", ".scale"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-
-class Base(_Strict):
+class Base(Record):
     """The model that a delta is relative to."""
 
     model_type: str
     sha256: str
 
 
-class Model(_Strict):
+class Model(Record):
     """What `convert` needs beside the specification."""
 
     stage: Literal["linear", "cubic"]
     mixing: bool
 
 
-class Header(_Strict):
+class Header(Record):
     """What a delta says of itself. `relative`: matrices that are differences to the base."""
 
     kind: Literal["delta"]
@@ -196,10 +191,7 @@ def _error(rounded: Tensor, exact: Tensor) -> float:
 
 def _check(path: Path, about: dict[str, Any], base: PreTrainedModel) -> tuple[Header, HardwareSpec]:
     """Header and specification of a delta that fits `base`."""
-    try:
-        header = Header.model_validate(about)
-    except ValidationError as error:
-        raise ArtefactError(f"{path}: no delta: {sentences(error)}") from error
+    header = Header.of(about, path)
     spec = parse_spec(json.dumps(header.spec), str(path))
     if spec.codes_hash != header.codes_hash:
         raise ArtefactError(

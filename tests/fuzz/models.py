@@ -18,6 +18,7 @@ from analog_models.spec import load_preset
 from ml.hf import convert
 from ml.hf.delta import load_delta, save_delta
 from ml.hf.folders import load_base, load_converted, load_tokenizer
+from ml.hf.models import GainCellModel
 from ml.hf.text import PROBE, token_ids
 from tests.fuzz.mutations import Short, damaged_folder, damaged_json, damaged_tensors
 from tests.fuzz.reading import Reader
@@ -106,7 +107,7 @@ def _delta() -> tuple[dict[str, np.ndarray], dict[str, str]]:
         return load(header), json.loads(header[8 : 8 + length])["__metadata__"]
 
 
-def _finite(model: PreTrainedModel, folder: Path) -> None:
+def _finite(model: GainCellModel, folder: Path) -> None:
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
     save_delta(folder / "delta", BASES["llama"], model)
     load_delta(folder / "delta", BASES["llama"])

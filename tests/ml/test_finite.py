@@ -9,10 +9,11 @@ from ml.finite import finite_outputs, fitting
 
 
 def test_the_first_module_that_is_not_finite_is_named():
-    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
+    inner = nn.Linear(2, 2)
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(inner, nn.Linear(2, 2)))
     with finite_outputs(model):
         model(torch.ones(1, 2))
-    model[1][0].bias.data[0] = torch.inf
+    inner.bias.data[0] = torch.inf
     message = r"^1\.0: its output is not finite; the weights before it"
     with pytest.raises(ModelError, match=message), finite_outputs(model):
         model(torch.ones(1, 2))

@@ -96,10 +96,10 @@ def test_another_base_is_refused(path, hf_spec):
     [
         (
             lambda t, a: a.update(kind="adapted"),
-            r"no delta: kind = 'adapted': Input should",
+            r"d.safetensors: kind = 'adapted': Input should",
         ),
-        (lambda t, a: a.pop("base"), r"no delta: base: Field required"),
-        (lambda t, a: a["model"].pop("stage"), r"no delta: model.stage: Field required"),
+        (lambda t, a: a.pop("base"), r"d.safetensors: base: Field required"),
+        (lambda t, a: a["model"].pop("stage"), r"d.safetensors: model.stage: Field required"),
         (lambda t, a: t.update(strange=torch.zeros(2)), r"tensor strange is none of the model's"),
         (
             lambda t, a: t.pop(HEADS + SCALE),
@@ -109,9 +109,9 @@ def test_another_base_is_refused(path, hf_spec):
             lambda t, a: t.update({n: x[:1] for n, x in t.items() if n.endswith("offset_q")}),
             r"shape",
         ),
-        (lambda t, a: a.pop("relative"), r"no delta: relative: Field required"),
+        (lambda t, a: a.pop("relative"), r"d.safetensors: relative: Field required"),
         (lambda t, a: a.update(relative=["strange"]), r"relative = \['strange'\]: must be matri"),
-        (lambda t, a: a.update(format=2), r"no delta: format = 2: Input should be 1"),
+        (lambda t, a: a.update(format=2), r"d.safetensors: format = 2: Input should be 1"),
         (lambda t, a: a["model"].update(mixing="yes"), r"model.mixing = 'yes': Input should be"),
         (lambda t, a: a.update(codes_hash="0"), r"its specification has codes .* made for 0$"),
         (lambda t, a: a["spec"]["geometry"].pop("subtile"), r"geometry.subtile: Field required"),

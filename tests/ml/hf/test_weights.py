@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -155,7 +156,7 @@ def test_a_tied_output_layer_may_be_missing_an_own_one_may_not(name, tmp_path):
     for model, folder in ((tied, tmp_path / "tied"), (untied, tmp_path / "untied")):
         model.save_pretrained(folder)
     assert "lm_head.weight" not in load_file(tmp_path / "tied" / SINGLE)
-    loaded = load_base(tmp_path / "tied")
+    loaded: Any = load_base(tmp_path / "tied")
     assert loaded.get_output_embeddings().weight is loaded.get_input_embeddings().weight
     rewrite(tmp_path / "untied", without("lm_head.weight"))
     message = r"tensor lm_head\.weight is missing, and config\.json does not tie it"
