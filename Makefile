@@ -49,7 +49,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright --pythonpath $(PY)
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog lint-verilog synth formal estimate sweep report validate measure test test-all lint format lock train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog lint-verilog synth formal estimate sweep report validate measure fuzz test test-all lint format lock train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -64,6 +64,7 @@ help: ## list the targets
 	@echo "  PROMPT=...    generate: the text to go on with (held-out Shakespeare)"
 	@echo "  TEMPERATURE=X generate: how much chance has a say in the next token (0)"
 	@echo "  MUTANTS=N     mutate: how many (300)"
+	@echo "  EXAMPLES=N    fuzz: of each reader (2000)"
 	@echo "  WAVES=1       sim: write the waveforms (FST from Icarus, VCD from Verilator)"
 	@echo "  SCHEDULE=...  sim, verify, generate, core: leroux2025, overlapped or pipelined (the first; verify: all)"
 	@echo "  GATES=1       sim: simulate the synthesised gates instead of the RTL, a few tokens"
@@ -180,6 +181,9 @@ bench-attention: $(ML) ## measure training's attention against dense attention: 
 
 golden: $(ML) ## write the golden vectors anew
 	@$(PY) -m ml.golden
+
+fuzz: $(TEST) ## damage the files that each reader takes, EXAMPLES=N times
+	@GAINCELL_FUZZ=$(or $(EXAMPLES),2000) $(PY) -m pytest -v --no-header tests/fuzz -k wrong
 
 test: $(TEST) $(ICARUS) ## lint, then run the tests (without the slow ones)
 	@$(LINT); lint=$$?; $(PY) -m pytest && exit $$lint

@@ -10,8 +10,10 @@ from importlib.util import find_spec as find_module
 from pathlib import Path
 
 from analog_models import processes
+from analog_models.arguments import natural
 from analog_models.errors import ToolError, run_command
 from analog_models.spec import DEFAULT_PRESET, find_spec
+from hdl.core import MAX_HEADS
 from hdl.verilog import CORE, TOP, emit, emit_core
 
 __all__ = ["WAIVERS", "lint", "verilator_root"]
@@ -64,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--spec", default=DEFAULT_PRESET, help=f"a preset or a JSON file ({DEFAULT_PRESET})")
-    add("--heads", type=int, default=4, metavar="N", help="heads of the core (4)")
+    add("--heads", type=natural(1, MAX_HEADS), default=4, metavar="N", help="heads of the core (4)")
     add("--out", type=Path, default=Path("build/lint"), help="output folder (build/lint)")
     return parser.parse_args()
 

@@ -4,6 +4,7 @@ By default few, always the same ones. `GAINCELL_FUZZ=N` tries N random ones of e
 """
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,15 @@ from analog_models.files import write_json
 
 FEW = 40
 RESULT = Path("build/fuzz/result.json")
-MANY = os.environ.get("GAINCELL_FUZZ")
+MANY = os.environ.get("GAINCELL_FUZZ", "")
 TALLY = pytest.StashKey[dict[str, Counter]]()
+
+
+def _examples() -> int:
+    if MANY and not re.fullmatch("[1-9][0-9]{0,6}", MANY):
+        raise pytest.UsageError(f"GAINCELL_FUZZ = {MANY!r}: needs a whole number from 1 to 9999999")
+    return int(MANY or FEW)
+
 
 _common: dict[str, Any] = {
     "deadline": None,  # a reader that hangs is stopped elsewhere, and this machine may be busy
@@ -27,7 +35,7 @@ _common: dict[str, Any] = {
 settings.register_profile(
     "fuzz-few", max_examples=FEW, derandomize=True, phases=[Phase.generate, Phase.shrink], **_common
 )
-settings.register_profile("fuzz-many", max_examples=int(MANY or FEW), **_common)
+settings.register_profile("fuzz-many", max_examples=_examples(), **_common)
 
 
 @pytest.fixture
