@@ -126,8 +126,8 @@ class CacheMachine(RuleBasedStateMachine):
 
 TestCache = CacheMachine.TestCase
 TestCache.settings = settings(
-    max_examples=15,
-    stateful_step_count=12,
+    max_examples=40,
+    stateful_step_count=10,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # finding the shortest example takes minutes

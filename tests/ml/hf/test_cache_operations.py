@@ -152,7 +152,7 @@ def test_everything_since_the_past_is_recorded_may_be_taken_back(model, hf_ids):
         assert same(torch.cat(got, dim=1), whole(model, text)[:, kept.shape[1] :])
         cache.crop(right - guess)
         kept = text[:, : kept.shape[1] + right]
-        assert cache.layers[0].keys.shape[-2] < 3 * WINDOW + guess
+        assert cache.layers[0].keys.shape[-2] < 3 * WINDOW
 
 
 def spoiled(model: Any, cache: CodeCache) -> None:
