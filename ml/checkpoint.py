@@ -14,6 +14,7 @@ from analog_models.errors import ArtefactError, shown
 from analog_models.files import replacing
 from analog_models.strict_json import parse_json
 from ml.errors import one_line
+from ml.finite import is_finite
 
 LONGEST_NAME = 120  # characters
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -60,7 +61,7 @@ def check_finite(tensors: Mapping[str, Tensor], where: Path | str) -> None:
         at = f"{where}: tensor {named(name)}"
         if tensor.is_complex() or (tensor.is_floating_point() and tensor.dtype not in FLOATS):
             raise ArtefactError(f"{at} has values of {_type(tensor)}")
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if not is_finite(tensor):
             raise ArtefactError(f"{at} holds a value that is not finite")
 
 
@@ -88,7 +89,7 @@ def fitted(
         if given.dtype != wanted.dtype and not both_real:
             raise ArtefactError(f"{where} has values of {_type(given)}, expected {_type(wanted)}")
         found[name] = given.to(wanted.dtype)
-        if not bool(torch.isfinite(found[name]).all()):
+        if not is_finite(found[name]):
             raise ArtefactError(f"{where} holds a value that is too large for {_type(wanted)}")
     return found
 

@@ -11,6 +11,17 @@ from torch import Tensor, nn
 from ml.errors import ModelError
 
 
+def is_finite(tensor: Tensor) -> bool:
+    """Whether every value is finite.
+
+    Adding them up is faster than looking at each; a sum may be infinite though no value is.
+    """
+    if not tensor.is_floating_point():
+        return True
+    total = tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32))
+    return bool(torch.isfinite(total)) or bool(torch.isfinite(tensor).all())
+
+
 @contextmanager
 def finite_outputs(model: nn.Module) -> Iterator[None]:
     """Inside, the first module of `model` that gives a value which is not finite is an error.
@@ -19,7 +30,7 @@ def finite_outputs(model: nn.Module) -> Iterator[None]:
     """
 
     def check(name: str, _module: nn.Module, _args: Any, output: Any) -> None:
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in _tensors(output)):
+        if not all(map(is_finite, _tensors(output))):
             raise ModelError(
                 f"{name or type(model).__name__}: its output is not finite; the weights before it "
                 "are damaged, or too large for their type"
@@ -44,7 +55,7 @@ def fitting(name: str, module: nn.Module) -> Iterator[None]:
     """
     try:
         yield
-        finite = all(bool(torch.isfinite(p).all()) for p in module.parameters())
+        finite = all(map(is_finite, module.parameters()))
     except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
         finite = False
     if not finite:

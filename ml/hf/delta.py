@@ -23,6 +23,7 @@ from analog_models.records import Record
 from analog_models.spec import HardwareSpec, parse_spec
 from ml.checkpoint import fitted, load_tensors, save_tensors
 from ml.errors import ModelError
+from ml.finite import is_finite
 from ml.hf.convert import OWN_TENSORS, convert
 from ml.hf.folders import load_base, load_converted
 from ml.hf.models import FAMILIES, GainCellModel
@@ -133,7 +134,7 @@ def save_delta(path: Path, base: PreTrainedModel, adapted: GainCellModel, **abou
     """
     tensors, header = pack(base, adapted)
     for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
+        if not is_finite(tensor):
             raise ArtefactError(f"{path}: {name} has a value that half precision cannot hold")
     save_tensors(path, tensors, about | header)
     return path.stat().st_size

@@ -1,5 +1,6 @@
 """Models in folders on this machine. A hub is asked only where the user says so."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from huggingface_hub import snapshot_download
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from analog_models.errors import ArtefactError
+from analog_models.errors import ArtefactError, shown
 from ml.hf.config_file import check_folder, check_tokenizer_settings, read_object
 from ml.hf.models import FAMILIES, GainCellModel
 from ml.hf.reading import reading
@@ -66,9 +67,14 @@ def load_tokenizer(name: str | Path, hub: bool = False) -> PreTrainedTokenizerBa
     with reading(folder, "tokenizer"):
         load = (PreTrainedTokenizerFast if whole else AutoTokenizer).from_pretrained
         tokenizer = load(folder, local_files_only=True)
-        entries = len(tokenizer.get_vocab())
-    if not entries:
+        vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    if not vocabulary:
         raise ArtefactError(f"{folder}: its tokenizer has no entries")
+    for (one, id), (other, next_id) in pairwise(vocabulary):
+        if id == next_id:
+            raise ArtefactError(
+                f"{folder}: tokens {shown(one)} and {shown(other)} both have id {id}"
+            )
     return tokenizer
 
 

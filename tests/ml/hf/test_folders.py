@@ -218,6 +218,9 @@ def test_a_model_without_a_tokenizer_has_not_an_empty_one(tmp_path):
         load_tokenizer(tmp_path)
 
 
+WORDS = '{"model": {"type": "WordLevel", "vocab": {%s}, "unk_token": "?"}, "added_tokens": []}'
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -225,6 +228,11 @@ def test_a_model_without_a_tokenizer_has_not_an_empty_one(tmp_path):
         ("[]", r"needs an object, has \[\]$"),
         ("{}", "cannot be read as a tokenizer"),
         ('{"model": {"type": "WordLevel", "vocab": {"a": 0, "a": 1}}}', "this key stands twice$"),
+        (
+            WORDS % '"a": 7, "b": 7, "?": 1',
+            r"tokens '[ab]' and '[ab]' both have id 7$",
+        ),
+        (WORDS % "", "has no entries$"),
     ],
 )
 def test_a_damaged_tokenizer_is_refused(content, message, tmp_path):
