@@ -1,5 +1,7 @@
 """The exceptions that a user of gaincell may meet; every command prints them as one line."""
 
+import atexit
+import gc
 import io
 import os
 import reprlib
@@ -74,10 +76,12 @@ def run_command(main: Callable[[], int], *, resumable: bool = False) -> None:
     goes on where an interrupted one was.
     """
     _show_any_text()
-    with interrupts.raised(first=processes.end_all):  # all at once, not one after the other
-        try:
+    atexit.register(gc.freeze)  # to look for garbage at the very end may take half a second
+    try:
+        with interrupts.raised(first=processes.end_all):  # all at once, not one after the other
             code = _status(main, resumable)
-        finally:
+    finally:
+        with interrupts.noted():  # we are about to end
             processes.end_all()
             _drop_unwritten()
     if code > EXIT_SIGNAL and threading.active_count() > 1:

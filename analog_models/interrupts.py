@@ -4,6 +4,7 @@ All of them are one exception, a KeyboardInterrupt, so that whatever saves on Ct
 A signal that is ignored when the command starts, as `nohup` has it, stays ignored.
 """
 
+import os
 import signal
 import threading
 import time
@@ -15,6 +16,8 @@ __all__ = ["Interrupted", "noted", "raised"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ECHO_S = 1.0  # `make` passes a signal on that the terminal has sent us already
+NUDGE = signal.SIGURG  # means nothing to anyone here
+NUDGES, NUDGE_S = 40, 0.05
 
 
 class Interrupted(KeyboardInterrupt):
@@ -57,8 +60,46 @@ def raised(first: Callable[[], None]) -> Iterator[None]:
             first()
             raise Interrupted(signum)
 
-    with _handled(interrupt):
+    with _nudged(), _handled(interrupt):
         yield
+
+
+@contextmanager
+def _nudged() -> Iterator[None]:
+    """While the block runs, the main thread is woken for a while after each signal.
+
+    Python calls our handlers when the main thread next runs Python. A signal that comes while that
+    thread is on its way to wait for a lock does not wake it: it might wait for as long as others
+    compute.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over, main = threading.Event(), threading.get_ident()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def nudge() -> None:
+        while number := os.read(reader, 1)[0]:
+            for _ in range(NUDGES if number in SIGNALS else 0):
+                signal.pthread_kill(main, NUDGE)
+                if over.wait(NUDGE_S):
+                    break
+
+    thread = threading.Thread(target=nudge, daemon=True)
+    before = signal.signal(NUDGE, lambda *_: None)
+    other = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(other)
+        over.set()
+        os.write(writer, b"\0")
+        thread.join()
+        signal.signal(NUDGE, before)
+        os.close(reader)
+        os.close(writer)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ STARTERS = {"Popen", "ProcessPoolExecutor", "Process", "Pool", "get_context", "g
 STARTERS |= {"run", "call", "check_call", "check_output", "system", "fork", "popen", "posix_spawn"}
 MODULES = {"asyncio", "cocotb_tools.runner", "concurrent.futures", "multiprocessing", "os"}
 MODULES |= {"subprocess"}
-NO_TEXT = ("os.open", "tarfile.open", "Work.open")
+NO_TEXT = ("os.open", "tarfile.open", "Work.open", "work.open")
 
 
 def name_of(path):

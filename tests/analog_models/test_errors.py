@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ run_command(main)
 """
 
 
-def printing(*arguments, stdout=subprocess.PIPE, **variables):
+def printing(*arguments, stdout: Any = subprocess.PIPE, **variables):
     """Process that prints so many lines and, if there is a second argument, ends in an error."""
     command = [sys.executable, "-c", PRINT, *arguments]
     environment = os.environ | variables

@@ -22,6 +22,7 @@ def holder(parent):
     command = [sys.executable, "-c", HOLD, str(parent)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, **pipes)
+    assert process.stdout is not None
     return process, process.stdout.readline().strip()
 
 
