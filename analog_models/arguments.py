@@ -2,12 +2,13 @@
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Callable
 
 from analog_models.errors import shown
 
-__all__ = ["MOST", "integer", "natural", "number", "seed_number", "worker_count"]
+__all__ = ["MOST", "integer", "natural", "number", "seed_number", "utf_8", "worker_count"]
 
 MOST = 10**9
 
@@ -56,6 +57,14 @@ def number(lowest: float = -MOST, highest: float = MOST) -> Callable[[str], floa
         return value
 
     return parse
+
+
+def utf_8(argument: str) -> str:
+    """Argument type: text in UTF-8, whatever the locale says of its bytes."""
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        raise argparse.ArgumentTypeError(f"{shown(argument)}: needs text in UTF-8") from None
 
 
 def _whole(text: str) -> int | None:

@@ -24,7 +24,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from analog_models.arguments import number
+from analog_models.arguments import number, utf_8
 from analog_models.errors import run_command
 from analog_models.files import write_json
 from analog_models.provenance import provenance
@@ -224,7 +224,7 @@ def _print_report(result: dict[str, Any], checks: list[Check], compiled: Build) 
 def _arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = command_parser("generate", __doc__, golden=False, package="codesign")
     text = f"text to go on with (held-out {SOURCE}, {PROMPT_TOKENS} tokens)"
-    parser.add_argument("--prompt", metavar="TEXT", help=text)
+    parser.add_argument("--prompt", type=utf_8, metavar="TEXT", help=text)
     add = parser.add_argument
     add("--tokens", type=natural(1), default=48, metavar="N", help="tokens to add (48)")
     text = "0 takes the likeliest token, above it draws with the seed (0)"

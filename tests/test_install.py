@@ -10,6 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from analog_models.places import BREAKING
+
 ROOT = Path(__file__).parents[1]
 FILES = ("Makefile", "pyproject.toml", "requirements.lock", ".ci")
 
@@ -336,3 +338,20 @@ def test_icarus_is_installed_again_once_it_is_gone(copy):
     stamp.touch()
     run("make", "--dry-run", "sim", cwd=copy, PATH=str(tools))
     assert stamp.exists()
+
+
+@pytest.mark.parametrize("character", [*BREAKING, "$(touch bad)"])
+def test_a_path_that_breaks_programs_is_refused_before_anything_is_done(character, copy):
+    folder = copy.with_name(f"a{character}b")
+    copy.rename(folder)
+    for command in (["make", "sim"], ["make"], ["sh", ".ci/install.sh", "core"]):
+        answer = run(*command, cwd=folder)
+        assert answer.returncode in (2, 3) and "use another folder" in answer.stderr
+        assert 'has one of " $ ; : ` \\ or the end of a line in it' in answer.stderr
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+
+
+def test_other_paths_are_taken(copy):
+    folder = copy.with_name("José's a#b%c&d(e")
+    copy.rename(folder)
+    assert run("make", "--dry-run", "sim", cwd=folder).returncode == 0

@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--model", default=SMOLLM2, help="folder of an adapted model (smollm2, as it ships)")
     add("--base", type=Path, help="folder of the model that it was adapted from")
-    add("--prompt", default=PROMPT, help=f"({PROMPT})")
+    add("--prompt", type=utf_8, default=PROMPT, help=f"({PROMPT})")
     add("--tokens", type=natural(1), default=TOKENS, help=f"at most ({TOKENS})")
     options = parser.parse_args(argv)
     print(f"> {options.prompt}")
