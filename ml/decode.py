@@ -90,7 +90,8 @@ class WindowCache:
         k, v = k.to(torch.uint8), v.to(torch.uint8)
         if self.tokens == 0:
             self._fill(k, v)
-            return exact_attention(self.spec, *map(doubles, (q, k, v))).to(q.dtype)
+            exact = exact_attention(self.spec, doubles(q), doubles(k), doubles(v))
+            return exact.to(q.dtype)
         tokens = zip(*(x.unbind(-2) for x in (q, k, v)), strict=True)
         return torch.stack([self._step(*token) for token in tokens], dim=-2).to(q.dtype)
 

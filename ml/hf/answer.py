@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from analog_models.arguments import natural
+from analog_models.arguments import natural, utf_8
 from analog_models.errors import run_command
 from ml.errors import SettingError
 from ml.hf import evaluate, smollm2

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from ml.errors import ModelError
 from ml.hf import attention
@@ -72,8 +72,8 @@ class CodeGeneration(PreTrainedModel):
             )
         if mode == "assisted_generation" and not settings.use_cache:
             raise ModelError(
-                f"use_cache is False in {mode.value}, which takes guesses back from the cache: "
-                "leave it out"
+                "use_cache is False in assisted_generation, which takes guesses back from the "
+                "cache: leave it out"
             )
         if settings.assistant_early_exit is not None:
             raise ModelError(

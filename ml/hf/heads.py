@@ -92,7 +92,7 @@ class GainCellHeads(nn.Module):
                 return self.attend(self.spec, q, k, v)
             if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
                 return fast_attention(self.spec, q, k, v, self.ops)
-            exact = exact_attention(self.spec, *map(doubles, (q, k, v)))
+            exact = exact_attention(self.spec, doubles(q), doubles(k), doubles(v))
             return exact.to(q.dtype)
 
     def decode(self, out: Tensor) -> Tensor:

@@ -62,10 +62,11 @@ def prepare(folder: Path = FOLDER) -> Path:
     print(f"reading {path} (about a minute, once)", flush=True)
     where = {"gguf_file": path.name, "local_files_only": True}
     with reading(path):
-        expanded, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             path.parent, dtype=torch.float32, output_loading_info=True, **where
         )
         tokenizer = AutoTokenizer.from_pretrained(path.parent, **where)
+    expanded, info = loaded
     check_loaded(path, info)
     check_values(path, expanded)
     config: Any = expanded.config

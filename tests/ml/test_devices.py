@@ -57,13 +57,14 @@ def one_token(spec: HardwareSpec, q, k, v) -> torch.Tensor:
     decode._tables.cache_clear()
     window = spec.geometry.window
     age = torch.arange(window - 1, -1, -1, device=q.device)[None]
-    return attend_slots(spec, q[:, :, 0], *(x[:, :, :window].byte() for x in (k, v)), age)
+    slots_k, slots_v = (x[:, :, :window].byte() for x in (k, v))
+    return attend_slots(spec, q[:, :, 0], slots_k, slots_v, age)
 
 
 KINDS = {
-    "exact": lambda *codes: exact_attention(*codes),
-    "fast": lambda *codes: fast_attention(*codes),
-    "surrogate": lambda *codes: exact_attention(*codes, SurrogateOps()),
+    "exact": exact_attention,
+    "fast": fast_attention,
+    "surrogate": lambda spec, q, k, v: exact_attention(spec, q, k, v, SurrogateOps()),
     "imperfect": imperfectly,
     "training": trained,
     "one_token": one_token,

@@ -122,7 +122,7 @@ def test_a_cache_of_ones_own_goes_on(name, model, prompts):
 
 
 def test_what_is_returned_may_be_gone_on_with(model, prompts):
-    out = generate(model, prompts, return_dict_in_generate=True, output_scores=True)
+    out: Any = generate(model, prompts, return_dict_in_generate=True, output_scores=True)
     assert isinstance(out[NAME], CodeCache) and len(out.scores) == TOKENS
     again = generate(model, out.sequences, max_new_tokens=3, **{NAME: out[NAME]})
     assert torch.equal(again, generate(model, out.sequences, max_new_tokens=3, use_cache=False))
