@@ -12,7 +12,7 @@ STARTERS = {"Popen", "ProcessPoolExecutor", "Process", "Pool", "get_context", "g
 STARTERS |= {"run", "call", "check_call", "check_output", "system", "fork", "popen", "posix_spawn"}
 MODULES = {"asyncio", "cocotb_tools.runner", "concurrent.futures", "multiprocessing", "os"}
 MODULES |= {"subprocess"}
-NO_TEXT = ("os.open", "tarfile.open", "Work.open", "work.open")
+NO_TEXT = ("os.open", "tarfile.open")
 
 
 def name_of(path):
@@ -24,7 +24,7 @@ def without_encoding(path):
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if not isinstance(node, ast.Call) or (name := ast.unparse(node.func)) in NO_TEXT:
             continue
-        given = {keyword.arg for keyword in node.keywords}
+        given = {k.arg for k in node.keywords if ast.unparse(k.value) == "True"}
         words = [a.value for a in node.args if isinstance(a, ast.Constant)]
         words += [k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)]
         binary = any(isinstance(word, str) and word in ("rb", "wb", "ab", "r+b") for word in words)
