@@ -46,10 +46,23 @@ def test_the_contract_of_a_core_names_its_heads_and_registers(tmp_path):
     assert contract["registers"][3]["address"] == 12 and contract["heads"] == 2
 
 
-@pytest.mark.parametrize("heads", [0, 33, -1])
-def test_a_number_of_heads_out_of_range_is_one_line(heads, tmp_path):
-    command = [sys.executable, "-m", "hdl.verilog", f"--heads={heads}", "--out", str(tmp_path)]
+@pytest.mark.parametrize("module", ["hdl.verilog", "hdl.lint"])
+@pytest.mark.parametrize(("heads", "allowed"), [(0, "1 up"), (33, "1 to 32"), (-1, "1 up")])
+def test_a_number_of_heads_out_of_range_is_told(module, heads, allowed, tmp_path):
+    command = [sys.executable, "-m", module, f"--heads={heads}", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: heads = {heads}: allowed 1 to 32\n"
+    expected = f"error: argument --heads: '{heads}': needs a whole number from {allowed}\n"
+    assert done.stderr.endswith(expected)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_error_of_a_core_is_all_that_is_told(tmp_path):
+    """Amaranth warns of a component that is made and not used."""
+    calls = "from hdl.verilog import *; from analog_models.errors import run_command; "
+    calls += "from analog_models.spec import load_preset; from pathlib import Path; "
+    calls += f"run_command(lambda: emit_core(load_preset(), 33, Path({str(tmp_path)!r})))"
+    command = [sys.executable, "-c", calls]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert (done.returncode, done.stderr) == (2, "error: heads = 33: allowed 1 to 32\n")
     assert not [*tmp_path.iterdir()]
