@@ -67,15 +67,18 @@ def load_tokenizer(name: str | Path, hub: bool = False) -> PreTrainedTokenizerBa
     with reading(folder, "tokenizer"):
         load = (PreTrainedTokenizerFast if whole else AutoTokenizer).from_pretrained
         tokenizer = load(folder, local_files_only=True)
-        vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+        own = Tokenizer.from_file(str(folder / TOKENIZER)) if whole else tokenizer
+        _check_vocabulary(folder, own.get_vocab())
+    return tokenizer
+
+
+def _check_vocabulary(folder: Path, vocabulary: dict[str, int]) -> None:
     if not vocabulary:
         raise ArtefactError(f"{folder}: its tokenizer has no entries")
-    for (one, id), (other, next_id) in pairwise(vocabulary):
+    for (one, id), (other, next_id) in pairwise(sorted(vocabulary.items(), key=itemgetter(1))):
         if id == next_id:
-            raise ArtefactError(
-                f"{folder}: tokens {shown(one)} and {shown(other)} both have id {id}"
-            )
-    return tokenizer
+            names = f"{shown(one)} and {shown(other)}"
+            raise ArtefactError(f"{folder}: tokens {names} both have id {id}")
 
 
 def _folder(name: str | Path, hub: bool) -> Path:
