@@ -204,7 +204,8 @@ class CodeCache(Cache):
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows of the batch, in this order; indices or a mask."""
         if self.get_seq_length():
-            super().batch_select_indices(indices)
+            for layer in self.layers:
+                layer.batch_select_indices(indices.to(layer.keys.device))
             self.sequences = self.sequences.chosen(indices)
 
     def crop(self, tokens_to_remove: int) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from analog_models.physics import Ops
 from analog_models.spec import HardwareSpec
+from ml.errors import ModelError
 from ml.exact_attention import exact_attention
 from ml.fast_attention import fast_attention
 from ml.precision import doubles, whole_numbers
@@ -68,8 +69,17 @@ class GainCellHeads(nn.Module):
             )
 
     def analog(self, name: str, x: Tensor) -> Tensor:
-        """Signal `name` [..., H, T, D] before rounding, in units of its full scale."""
+        """Signal `name` [..., H, T, D] before rounding, in units of its full scale.
+
+        Raises ModelError for a signal that is not where the heads are.
+        """
         offset = self.get_parameter(f"offset_{name}")[:, None].to(x.dtype)
+        if offset.device != x.device:
+            raise ModelError(
+                f"signal {name} is on {x.device}, the heads on {offset.device}: keep each layer on "
+                "one device; weights that are offloaded to cpu or disk serve only without a cache, "
+                "use_cache=False"
+            )
         if self.mixing and name in ("q", "k"):
             return x @ self.get_parameter(f"mix_{name}").to(x.dtype) + offset
         return x * self.get_parameter(f"scaler_{name}")[:, None].to(x.dtype) + offset
