@@ -51,7 +51,7 @@ class ToolError(GaincellError):
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
-_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 3
+_SHORT.maxdict, _SHORT.maxlist, _SHORT.maxtuple = 3, 4, 4
 LONGEST_SHOWN, LONGEST_NAME = 60, 40  # characters
 
 

@@ -105,8 +105,8 @@ class Leakage(Group):
 class Converter(Group):
     """Charge-to-pulse converters: charge of full scale and width of the longest pulse."""
 
-    s_sat: Annotated[float, Field(gt=0, le=1e9)] = unit("charge")
-    a_sat: Annotated[float, Field(gt=0, le=1e9)] = unit("charge")
+    s_sat: Annotated[float, Field(ge=1e-9, le=1e9)] = unit("charge")
+    a_sat: Annotated[float, Field(ge=1e-9, le=1e9)] = unit("charge")
     t_max_ps: Annotated[int, Field(gt=0, le=10**6)] = unit("ps")
 
 

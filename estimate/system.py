@@ -5,6 +5,7 @@ token passes the layers one after the other; the vector work (norms, activations
 the products.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -198,10 +199,11 @@ class System:
     def tau_needed_s(self) -> float | None:
         """Retention with which a slot leaks as much per token as the model was trained for.
 
-        None if it was trained for no leakage: then no retention is long enough.
+        None if it was trained for no leakage, or next to none: then no retention is long enough.
         """
         decay = self.spec.decay_per_token
-        return self.step_s / decay if decay else None
+        tau_s = self.step_s / decay if decay else math.inf
+        return tau_s if math.isfinite(tau_s) else None
 
     def to_tree(self) -> dict[str, Any]:
         """For JSON."""

@@ -102,6 +102,126 @@ def test_a_bad_file_is_named(spec, tmp_path, edit, message):
     assert str(path) in str(error.value) and message in str(error.value)
 
 
+def at(*path, value):
+    """An edit that sets one value of a preset's tree."""
+
+    def edit(tree):
+        *groups, last = path
+        for group in groups:
+            tree = tree[group]
+        tree[last] = value
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (
+            at("levels", "q", "value", value=True),
+            "levels.q = True: Input should be a valid integer",
+        ),
+        (
+            at("levels", "q", "value", value="16"),
+            "levels.q = '16': Input should be a valid integer",
+        ),
+        (
+            at("levels", "q", "value", value=16.0),
+            "levels.q = 16.0: Input should be a valid integer",
+        ),
+        (
+            at("levels", "q", "value", value=None),
+            "levels.q = None: Input should be a valid integer",
+        ),
+        (
+            at("levels", "q", "value", value=[16]),
+            "levels.q = [16]: Input should be a valid integer",
+        ),
+        (
+            at("cell", "v_zero_v", "value", value="0.45"),
+            "cell.v_zero_v = '0.45': Input should be a valid number",
+        ),
+        (
+            at("cell", "v_zero_v", "value", value=False),
+            "cell.v_zero_v = False: Input should be a valid number",
+        ),
+        (
+            at("cell", "transfer", "value", value=[[0.1], ["0.2"]]),
+            "cell.transfer.1.0 = '0.2': Input should be a valid number",
+        ),
+        (
+            at("cell", "transfer", "value", value=[[1.0] * 9]),
+            "needs 1 to 8 rows of 1 to 8 coefficients each",
+        ),
+        (at("cell", "linear_gain", "value", value=1e300), "linear_gain = 1e+300: Input should be"),
+        (at("converter", "a_sat", "value", value=5e-324), "converter.a_sat = 5e-324: Input should"),
+        (
+            at("schedules", "overlapped", "capacitors", "value", value=True),
+            "schedules.overlapped.capacitors = True: Input should be a valid integer",
+        ),
+        (
+            at("schedules", "overlapped", "score", "value", value=[5, 20, 25]),
+            "schedules.overlapped.score = [5, 20, 25]: Tuple should have at most 2 items",
+        ),
+        (
+            at("imperfections", "leakage_doubling_k", "value", value=1e-300),
+            "leakage_doubling_k = 1e-300: Input should be greater than or equal to 1",
+        ),
+        (at("levels", "q", "unit", value=None), "levels.q: unit is None, needs 'levels'"),
+        (at("levels", "q", "source", value=7), "levels.q: source is 7, needs text"),
+        (
+            at("levels", "q", "valeu", value=7),
+            "levels.q: has 'valeu', needs value, unit and source",
+        ),
+        (at("levels", value=3), "levels = 3: Input should be a valid dictionary"),
+        (at("schedules", value=[]), "schedules = []: Input should be a valid dictionary"),
+        (at("schedules", "a b", value={}), "schedules.a b"),
+        (at("name", value="x" * 101), "name = 'xxxxxxxxxxxx"),
+        (at("x\ny" * 99, value=0), "'x\\ny"),
+    ],
+)
+def test_no_type_stands_for_another(spec, tmp_path, edit, message):
+    tree = spec.to_tree()
+    edit(tree)
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(SpecError) as error:
+        load_spec(path)
+    line = str(error.value)
+    assert line.startswith(f"{path}: ") and message in line
+    assert len(line.splitlines()) == 1 and len(line) < 300 + len(str(path))
+
+
+def test_a_whole_number_is_a_real_one(spec, tmp_path):
+    tree = spec.to_tree()
+    tree["converter"]["s_sat"]["value"] = 80
+    path = tmp_path / "whole.json"
+    path.write_text(json.dumps(tree))
+    assert load_spec(path).hash == spec.hash == "968af2f0af1b0eba"
+
+
+def test_what_json_readers_let_pass_is_refused(spec, tmp_path):
+    text = json.dumps(spec.to_tree())
+    path = tmp_path / "bad.json"
+    for content, message in (
+        (text.replace('"levels": {', '"levels": {"q": 1, ', 1), "levels.q: this key stands twice"),
+        (text.replace('"value": 16', '"value": NaN', 1), "subtiles.value = NaN: needs a finite"),
+        ("[" * 5000, "nested deeper than 64 levels"),
+        ("\ufeff" + text, "begins with a byte order mark"),
+    ):
+        path.write_text(content, "utf-8")
+        with pytest.raises(SpecError) as error:
+            load_spec(path)
+        assert str(path) in str(error.value) and message in str(error.value)
+
+
+def test_several_faults_are_counted(spec, tmp_path):
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps({"name": "mine"}))
+    with pytest.raises(SpecError, match=r"geometry: .*; levels: Field required; and 7 more$"):
+        load_spec(path)
+
+
 def test_a_missing_or_broken_file_is_an_error(tmp_path):
     with pytest.raises(SpecError, match="No such file"):
         load_spec(tmp_path / "absent.json")
@@ -181,11 +301,22 @@ def test_a_bad_overlay_is_named(spec, tmp_path):
         ({"write_noise_v": {"value": 1, "unit": "mV"}}, "write_noise_v: unit is 'mV', needs 'V'"),
         ({"noise": {"value": 1, "unit": "V"}}, "imperfections.noise = 1: Extra inputs are not"),
         ({"write_noise_v": {"value": -1, "unit": "V"}}, "write_noise_v = -1: Input should be gre"),
+        ({"write_noise_v": {"value": True, "unit": "V"}}, "write_noise_v = True: Input should be"),
     ):
         path.write_text(json.dumps({"imperfections": field}))
         with pytest.raises(SpecError) as error:
             overlaid(spec, str(path))
         assert str(path) in str(error.value) and message in str(error.value)
+
+
+def test_the_name_of_an_overlay_is_text(spec, tmp_path):
+    path = tmp_path / "Mine.json"
+    path.write_text(json.dumps({"name": 64}))
+    with pytest.raises(SpecError, match="name = 64: Input should be a valid string"):
+        overlaid(spec, str(path))
+    path.write_text("{}")
+    with pytest.raises(SpecError, match="name = 'leroux2025-Mine': String should match"):
+        overlaid(spec, str(path))
 
 
 def test_a_specification_is_found_by_name_or_path(spec, tmp_path):

@@ -39,6 +39,12 @@ def test_weights_in_memory_take_a_product_whatever_their_size():
     assert operations / 133e-9 / chip_m2 == approx(400e9 / 1e-6, rel=0.01)  # as announced
 
 
+@pytest.mark.parametrize("decay", [0.0, 5e-324])
+def test_without_leakage_no_retention_is_long_enough(small, decay):
+    spec = small.spec.replace(leakage__decay_per_token=decay)
+    assert replace(small, spec=spec).tau_needed_s is None
+
+
 @pytest.mark.parametrize(
     ("name", "at_45_nm_j"),
     [
