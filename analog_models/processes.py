@@ -52,7 +52,7 @@ class _Guarded:
         command = [sys.executable, "-I", "-S", guardian.__file__, self.mark, self.temporary]
         options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
         options |= {"stderr": subprocess.DEVNULL, "cwd": "/", "start_new_session": True}
-        self._guardian = subprocess.Popen(command, env={}, **options)
+        self._guardian = subprocess.Popen(command, env=clean_environment(), **options)
         atexit.register(self._guardian.communicate)
 
     def forget(self) -> None:
