@@ -20,6 +20,7 @@ __all__ = [
     "GaincellError",
     "SpecError",
     "ToolError",
+    "brief",
     "readable",
     "run_command",
     "shown",
@@ -52,13 +53,19 @@ class ToolError(GaincellError):
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
 _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxtuple = 3, 4, 4
-LONGEST_SHOWN, LONGEST_NAME = 60, 40  # characters
+LONGEST_SHOWN, LONGEST_NAME, LONGEST_BRIEF = 60, 40, 120  # characters
 
 
 def shown(value: Any) -> str:
     """A value as an error message shows it: as Python writes it, in one line, cut off if long."""
     text = _SHORT.repr(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
+def brief(said: Exception) -> str:
+    """What another library says of a fault, as part of one line."""
+    text = "".join(c if c.isprintable() else " " for c in str(said))
+    return text if len(text) <= LONGEST_BRIEF else f"{text[: LONGEST_BRIEF - 1]}…"
 
 
 def readable(key: Any) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
-from analog_models.errors import ArtefactError, readable, shown
+from analog_models.errors import ArtefactError, brief, readable, shown
 from analog_models.files import read_bytes, write_bytes
 from analog_models.strict_json import parse_json
 
@@ -39,7 +39,7 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         found = deserialize(content)
     except SafetensorError as error:
-        raise ArtefactError(f"{path}: not a whole safetensors file: {_short(error)}") from error
+        raise ArtefactError(f"{path}: not a whole safetensors file: {brief(error)}") from error
     size = int.from_bytes(content[:8], "little")
     header = parse_json(content[8 : 8 + size].decode(), f"{path}: header")
     return {name: _array(path, name, **of) for name, of in found}, header.get("__metadata__") or {}
@@ -83,9 +83,4 @@ def _array(path: Path, name: str, dtype: str, shape: list[int], data: bytes) -> 
     try:
         return np.frombuffer(data, np.dtype(f"<{TYPES[dtype]}")).reshape(shape)
     except (ValueError, OverflowError) as error:
-        raise ArtefactError(f"{where} has shape {shown(shape)}: {_short(error)}") from error
-
-
-def _short(error: Exception) -> str:
-    """What a library says, in one short line."""
-    return shown(str(error)).strip("'\"")
+        raise ArtefactError(f"{where} has shape {shown(shape)}: {brief(error)}") from error

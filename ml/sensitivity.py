@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from analog_models.arguments import natural, seed_number
-from analog_models.errors import ArtefactError, run_command, shown
+from analog_models.errors import ArtefactError, brief, run_command
 from analog_models.files import read_text, sha256, write_json, write_text
 from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
@@ -81,7 +81,7 @@ def read_points(path: Path, run: str) -> list[Point]:
             raise ValueError(f"needs the columns {', '.join(Point._fields)}")
         rows = [_point(row) for row in table]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        why = shown(str(error)).strip("'\"")
+        why = brief(error)
         raise ArtefactError(f"{path}: not a table of this command ({why}); remove it") from error
     if any(row.run != run for row in rows):
         raise ArtefactError(
