@@ -63,17 +63,17 @@ class CodeGeneration(PreTrainedModel):
         self, generation_config: Any, model_kwargs: dict[str, Any], mode: Any, *_: Any
     ) -> None:
         """What `generate` calls to make a cache, unless it was given one."""
-        settings = generation_config
+        settings, name = generation_config, mode.value
         _check_cache(NAME, model_kwargs.get(NAME), settings.cache_implementation)
-        if settings.guidance_scale not in (None, 1) and mode not in GUIDED:
+        if settings.guidance_scale not in (None, 1) and name not in GUIDED:
             raise ModelError(
-                f"guidance_scale is {settings.guidance_scale} in {mode.value}: transformers loses "
+                f"guidance_scale is {settings.guidance_scale} in {name}: transformers loses "
                 f"track of the unguided tokens there; allowed is {' or '.join(GUIDED)}"
             )
-        if mode == "assisted_generation" and not settings.use_cache:
+        if name == "assisted_generation" and not settings.use_cache:
             raise ModelError(
-                "use_cache is False in assisted_generation, which takes guesses back from the "
-                "cache: leave it out"
+                f"use_cache is False in {name}, which takes guesses back from the cache: "
+                "leave it out"
             )
         if settings.assistant_early_exit is not None:
             raise ModelError(

@@ -1,7 +1,8 @@
 """Results lie where the codes do, whatever torch's default device is."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +41,8 @@ def imperfectly(spec: HardwareSpec, q, k, v) -> torch.Tensor:
     typical, tokens = overlaid(spec, "typical"), spec.geometry.window
     drawn = head_variations(typical, range(2), q)
     noise = np.random.default_rng(3)
-    parts = (x[:, :2, :tokens] for x in (q, k, v))
-    return causal_attention(typical, *parts, variation=drawn, noise=noise)
+    q, k, v = (x[:, :2, :tokens] for x in (q, k, v))
+    return causal_attention(typical, q, k, v, variation=drawn, noise=noise)
 
 
 def trained(spec: HardwareSpec, q, k, v) -> torch.Tensor:
@@ -57,14 +58,14 @@ def one_token(spec: HardwareSpec, q, k, v) -> torch.Tensor:
     decode._tables.cache_clear()
     window = spec.geometry.window
     age = torch.arange(window - 1, -1, -1, device=q.device)[None]
-    slots_k, slots_v = (x[:, :, :window].byte() for x in (k, v))
-    return attend_slots(spec, q[:, :, 0], slots_k, slots_v, age)
+    k, v = (x[:, :, :window].byte() for x in (k, v))
+    return attend_slots(spec, q[:, :, 0], k, v, age)
 
 
-KINDS = {
+KINDS: dict[str, Callable[..., torch.Tensor]] = {
     "exact": exact_attention,
     "fast": fast_attention,
-    "surrogate": lambda spec, q, k, v: exact_attention(spec, q, k, v, SurrogateOps()),
+    "surrogate": partial(exact_attention, ops=SurrogateOps()),
     "imperfect": imperfectly,
     "training": trained,
     "one_token": one_token,

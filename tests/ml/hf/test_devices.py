@@ -39,7 +39,8 @@ def in_parts(model: Any, ids: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_model_of_every_family_runs_on_meta(dtype, family, hf_spec, hf_ids):
-    model = convert(family.to(dtype), hf_spec).to("meta")
+    model: Any = convert(family.to(dtype), hf_spec)
+    model.to("meta")
     logits = in_parts(model, hf_ids.to("meta"))
     assert logits.device.type == "meta"
     assert (logits.shape, logits.dtype) == ((3, 60, 50), dtype)
@@ -97,10 +98,9 @@ def test_a_device_map_places_a_saved_model(device_map, llama, hf_spec, hf_ids, t
 def test_exact_codes_are_those_of_the_cpu(device, any_spec, generator):
     """In double precision every sum is exact, whatever its order."""
     codes = random_codes(any_spec, generator, 4, 2, 75)
-    moved = [x.to(device) for x in codes]
-    expected = exact_attention(any_spec, *codes)
-    got = exact_attention(any_spec, *moved)
-    assert got.device.type == device and torch.equal(got.cpu(), expected)
+    got = exact_attention(any_spec, codes[0].to(device), codes[1].to(device), codes[2].to(device))
+    assert got.device.type == device
+    assert torch.equal(got.cpu(), exact_attention(any_spec, *codes))
     window = any_spec.geometry.window
     k, v = (x[:, :, :window].byte() for x in codes[1:])
     inputs = (codes[0][:, :, 0], k, v, torch.arange(window)[None])
@@ -133,7 +133,8 @@ def test_a_model_moves_with_its_heads(device, converted, hf_ids):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_model_generates_in_its_precision(dtype, device, family, hf_spec, hf_ids):
-    model = convert(family.to(dtype), hf_spec).to(device)
+    model: Any = convert(family.to(dtype), hf_spec)
+    model.to(device)
     assert {p.dtype for h in heads_of(model) for p in h.parameters()} == {torch.float32}
     options = {"max_new_tokens": 8, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
     ids = hf_ids[:, :20].to(device)
