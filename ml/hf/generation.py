@@ -48,10 +48,10 @@ class CodeGeneration(PreTrainedModel):
         self.register_forward_hook(_say_no_cache, with_kwargs=True)
 
     def generate(self, *args: Any, **options: Any) -> Any:
-        """As transformers does, by greedy search, sampling, beams or candidates.
+        """As transformers does: greedy search, sampling, beams, assisted or guided generation.
 
         The cache may have either name. Raises ModelError for one that is no CodeCache, and for
-        guidance where transformers loses track of its tokens.
+        what a CodeCache cannot do.
         """
         name, cache = take_cache(options)
         _check_cache(name, cache, options.get("cache_implementation"))
@@ -59,12 +59,19 @@ class CodeGeneration(PreTrainedModel):
             options[NAME] = cache
         return super().generate(*args, **options)  # pyright: ignore[reportAttributeAccessIssue]
 
+    def init_continuous_batching(self, *_: Any, **__: Any) -> Any:
+        """Raise ModelError: it packs sequences into one, on attention of its own."""
+        raise ModelError(
+            "continuous batching (generate_batch) has a cache of its own: the hardware keeps codes; "
+            "use generate, with a batch padded on the left"
+        )
+
     def _prepare_cache_for_generation(
         self, generation_config: Any, model_kwargs: dict[str, Any], mode: Any, *_: Any
     ) -> None:
         """What `generate` calls to make a cache, unless it was given one."""
-        settings, name = generation_config, mode.value
-        _check_cache(NAME, model_kwargs.get(NAME), settings.cache_implementation)
+        settings, name, given = generation_config, mode.value, model_kwargs.get(NAME)
+        _check_cache(NAME, given, settings.cache_implementation)
         if settings.guidance_scale not in (None, 1) and name not in GUIDED:
             raise ModelError(
                 f"guidance_scale is {settings.guidance_scale} in {name}: transformers loses "
@@ -80,7 +87,9 @@ class CodeGeneration(PreTrainedModel):
                 f"assistant_early_exit is {settings.assistant_early_exit}: a CodeCache is of all "
                 "layers; give a smaller assistant_model, or prompt_lookup_num_tokens"
             )
-        if settings.use_cache and model_kwargs.get(NAME) is None:
+        if given is not None:
+            given._is_user_defined = True  # it outlives `generate`, as transformers marks it
+        elif settings.use_cache:
             model_kwargs[NAME] = CodeCache(heads_of(self))
             if settings.is_assistant:
                 model_kwargs[NAME].activate_past_recording()
@@ -101,7 +110,7 @@ def _check_cache(name: str, cache: Any, implementation: str | None = None) -> No
     if implementation is not None:
         raise ModelError(
             f"cache_implementation is {implementation!r}: the hardware keeps codes, in a CodeCache "
-            "of ml.hf.cache; leave it out"
+            "of ml.hf.cache; leave it out, of model.generation_config as well"
         )
 
 

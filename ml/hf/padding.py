@@ -33,10 +33,11 @@ def padding_mask(
     """A model's attention_mask as bool [B, token] on `device`; ModelError unless of `shape`."""
     if mask is None:
         return None
-    if tuple(mask.shape) != shape:
+    if not isinstance(mask, Tensor) or tuple(mask.shape) != shape:
+        got = f"shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
         raise ModelError(
-            f"attention mask of shape {tuple(mask.shape)}: allowed is a padding mask [batch, "
-            f"token] of all tokens, those in the cache first, {shape}"
+            f"attention mask of {got}: allowed is a padding mask [batch, token] of all tokens, "
+            f"those in the cache first, {shape}"
         )
     return mask.to(device, torch.bool)
 

@@ -240,6 +240,10 @@ WRONG: dict[str, tuple[Callable[[Tensor], dict[str, Any]], str]] = {
         lambda ids: {"attention_mask": (torch.arange(60) > 4).expand(3, -1)},
         r"^attention_mask says of the 53 tokens in the cache what it did not say when they came",
     ),
+    "a mask for each kind of layer": (
+        lambda ids: {"attention_mask": {"full_attention": torch.ones(3, 60)}},
+        r"^attention mask of dict: allowed",
+    ),
     "a whole mask": (
         lambda ids: {"attention_mask": torch.zeros(3, 1, 7, 60)},
         r"^attention mask of shape \(3, 1, 7, 60\): allowed",
@@ -337,7 +341,8 @@ def test_a_cache_from_a_file_belongs_to_no_model(model, hf_ids):
         after(model, pickle.loads(stored), hf_ids[:, 20:])
 
 
-def test_a_loop_without_no_grad_is_told_so(model, hf_ids):
+def test_a_loop_without_no_grad_is_told_so(converted, hf_ids):
+    model = converted
     out = model(hf_ids[:, :20])
     assert out.logits.requires_grad and not out[NAME]
     with pytest.raises(ModelError, match=r"^the forward pass before kept no cache, because grad"):

@@ -224,6 +224,11 @@ def test_guesses_for_a_batch_are_refused(model, prompts):
         generate(model, prompts, prompt_lookup_num_tokens=3)
 
 
+def test_continuous_batching_is_refused(model, prompts):
+    with pytest.raises(ModelError, match=r"^continuous batching \(generate_batch\) has a cache of"):
+        model.generate_batch(prompts.tolist(), generation_config=GenerationConfig(**PLAIN))
+
+
 def test_a_model_on_other_attention_is_refused(model, prompts):
     expected = generate(model, prompts)
     model.set_attn_implementation("sdpa")
