@@ -62,7 +62,7 @@ class CodeGeneration(PreTrainedModel):
     def init_continuous_batching(self, *_: Any, **__: Any) -> Any:
         """Raise ModelError: it packs sequences into one, on attention of its own."""
         raise ModelError(
-            "continuous batching (generate_batch) has a cache of its own: the hardware keeps codes; "
+            "continuous batching (generate_batch) has a cache of its own, the hardware codes: "
             "use generate, with a batch padded on the left"
         )
 
