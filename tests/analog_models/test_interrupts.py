@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 
 import pytest
 
@@ -61,3 +63,16 @@ def test_handlers_are_ours_only_inside():
     with raised(first=lambda: None), noted():
         assert [signal.getsignal(signum) for signum in SIGNALS] != before
     assert [signal.getsignal(signum) for signum in SIGNALS] == before
+
+
+def test_a_signal_that_did_not_wake_the_main_thread_soon_does():
+    """As one does that comes when it is about to wait: here one that another thread has got."""
+
+    def get_a_signal():
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    begin = time.monotonic()
+    with pytest.raises(Interrupted), raised(first=lambda: None):
+        threading.Timer(0.1, get_a_signal).start()
+        threading.Event().wait(20)
+    assert time.monotonic() - begin < 10
