@@ -174,6 +174,7 @@ def _check_tokens(model: CodeGeneration, cache: CodeCache | None, options: dict[
 def _say_no_cache(
     model: CodeGeneration, args: tuple[Any, ...], options: dict[str, Any], output: Any
 ) -> None:
-    """After a forward pass that kept no cache unasked: say so in its output."""
-    if options.get("use_cache") is NO_CACHE and isinstance(output, ModelOutput):
+    """After a forward pass that kept no cache unasked: say so in its output, unless it trains."""
+    unasked = options.get("use_cache") is NO_CACHE
+    if unasked and isinstance(output, ModelOutput) and output.get("loss") is None:
         output[NAME] = NO_CACHE

@@ -348,6 +348,7 @@ def test_a_loop_without_no_grad_is_told_so(converted, hf_ids):
     with pytest.raises(ModelError, match=r"^the forward pass before kept no cache, because grad"):
         model(hf_ids[:, 20:21], **{NAME: out[NAME]})
     assert model(hf_ids, use_cache=False).get(NAME) is None
+    assert model(hf_ids, labels=hf_ids).get(NAME) is None  # a pass that trains
     model.train()
     with pytest.raises(ModelError, match=r"decode inside torch.no_grad\(\), or give that pass"):
         model(hf_ids[:, 20:21], **{NAME: model(hf_ids[:, :20])[NAME]})
