@@ -76,7 +76,7 @@ class Optimisers:
         """What `state` has of a parameter once it has been moved: tensors of that form."""
         if any(parameter is matrix for matrix in self.matrices):
             return {MUON_STATE: parameter}
-        return {"step": torch.zeros(()), **dict.fromkeys(ADAM_STATE, parameter)}
+        return {"step": torch.zeros((), device="cpu"), **dict.fromkeys(ADAM_STATE, parameter)}
 
     def load(self, state: dict[nn.Parameter, dict[str, Tensor]]) -> None:
         """Take up what `state` gave; each rank keeps what is its own."""

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from analog_models.arguments import integer, natural, number
+from analog_models.arguments import integer, natural, number, utf_8
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("analog_models", "codesign", "cosim", "estimate", "hdl", "ml")
@@ -70,7 +70,7 @@ def test_no_option_takes_a_number_that_is_none(name):
     for action in options_of(parser_of(name)):
         kind = action.type
         assert kind not in (int, float), f"{action.option_strings} takes any {kind}"
-        if not callable(kind) or kind in (str, Path):
+        if not callable(kind) or kind in (str, Path, utf_8):
             continue
         for text in WRONG:
             try:
@@ -89,9 +89,10 @@ def test_no_option_takes_a_number_that_is_none(name):
         (integer, "-7", -7),
         (number(), "-1.5e-3", -0.0015),
         (number(0), "0", 0.0),
+        (utf_8, "φ", "φ"),
     ],
 )
-def test_a_right_number_is_taken(kind, text, value):
+def test_a_right_value_is_taken(kind, text, value):
     assert kind(text) == value and type(kind(text)) is type(value)
 
 
@@ -105,9 +106,10 @@ def test_a_right_number_is_taken(kind, text, value):
         (number(0, 1), "2", "'2': needs a number from 0 to 1"),
         (number(0), "-1", "'-1': needs a number from 0 up"),
         (number(), "nan", "'nan': needs a finite number"),
+        (utf_8, "a\udcff", "'a\\udcff': needs text in UTF-8"),
     ],
 )
-def test_a_wrong_number_is_named_with_what_is_allowed(kind, text, message):
+def test_a_wrong_value_is_named_with_what_is_allowed(kind, text, message):
     with pytest.raises(argparse.ArgumentTypeError) as error:
         kind(text)
     assert str(error.value).startswith(message)

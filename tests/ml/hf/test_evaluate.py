@@ -67,7 +67,7 @@ def test_each_file_of_a_folder_is_a_kind_of_text(tiny, hf_spec, tmp_path, capsys
 
 
 def test_a_file_that_is_too_short_is_named(tiny, hf_spec, tmp_path):
-    (tmp_path / "short.txt").write_text("abc")
+    (tmp_path / "short.txt").write_text("\2\3\4")  # of the vocabulary
     with pytest.raises(SettingError, match=r"short\.txt: has 4 tokens, needs 20 or more"):
         evaluate.evaluate(hf_spec, Report(), 1, tmp_path)
 
