@@ -17,7 +17,7 @@ from analog_models.errors import GaincellError
 __all__ = ["LONGEST", "NOT_FILES", "Reader", "check_line", "examine", "refusal"]
 
 LONGEST = 300  # characters of a message, the path of the folder not counted
-PATIENCE_S = 20  # a reader that takes longer hangs
+COMPUTES_S, WAITS_S = 20, 300  # a reader that takes longer hangs
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,16 +92,24 @@ def check_line(message: str) -> None:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    def too_long(*_: object) -> None:
-        raise AssertionError(f"a reader takes more than {PATIENCE_S} s")
+    """Fail where a reader computes for too long, or waits: other processes may take the machine."""
 
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(PATIENCE_S)
+    def too_long(*_: object) -> None:
+        raise AssertionError(f"a reader computes {COMPUTES_S} s or waits {WAITS_S} s")
+
+    timers = {
+        signal.SIGPROF: (signal.ITIMER_PROF, COMPUTES_S),
+        signal.SIGALRM: (signal.ITIMER_REAL, WAITS_S),
+    }
+    before = {number: signal.signal(number, too_long) for number in timers}
+    for timer, seconds in timers.values():
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for number, (timer, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
 
 
 def _make_loop(path: Path) -> None:
