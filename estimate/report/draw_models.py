@@ -9,12 +9,13 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from analog_models.spec import HardwareSpec, overlaid
 from estimate.report.bars import new_figure, stacked_bars
 from estimate.report.svg import DEEP, INK, Drawing, drawing
-from estimate.report.text import shown
+from estimate.report.text import cut, shown
 
 __all__ = ["length_drawing", "model_drawings", "perplexity_drawing", "sensitivity_drawings"]
 
 Tree = Mapping[str, Any]
 COMMAND = "make estimate"
+LONGEST_LABEL = 50  # characters: names from a file may be of any length, and a drawing is not
 LEAST_EFFECT = 0.02  # of energy or area: smaller sensitivities are left out
 OVERLAY, TOGETHER = "typical", "all together"
 NAMED = 5  # imperfections that are named, those that cost most
@@ -162,7 +163,7 @@ def _design(spec: HardwareSpec, sweeps: Mapping[str, Sequence[Tree]], result: Tr
         if name in here:
             axes.axvline(here[name], color=DEEP[1], ls="--", lw=1.2)
         _increase(axes, rows, [row["value"] for row in rows], color=DEEP[0])
-        axes.set_title(f"{name} ({rows[0]['unit']})", fontsize=8.5)
+        axes.set_title(cut(f"{name} ({rows[0]['unit']})", LONGEST_LABEL), fontsize=8.5)
     for axes in panels[len(sweeps) :]:
         axes.set_axis_off()
     figure.supylabel("increase of perplexity", fontsize=8.5)
@@ -236,7 +237,9 @@ def perplexity_drawing(rows: Sequence[Tree]) -> Drawing:
             fontsize=8,
         )
     several = len(models) > 1
-    labels = [(f"{row['model']}: " if several else "") + row["stage"] for row in rows]
+    labels = [
+        cut((f"{row['model']}: " if several else "") + row["stage"], LONGEST_LABEL) for row in rows
+    ]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
     axes.set_xscale("log")

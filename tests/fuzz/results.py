@@ -68,6 +68,7 @@ def _check_sources(sources: Mapping[str, Source], _: Path) -> None:
         assert perplexity_table(rows).rows and json.dumps(rows, allow_nan=False)
     with style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        warnings.filterwarnings("ignore", "constrained_layout not applied")  # by fifty wide letters
         if any(source.state == "measured here" for source in sources.values()) and rows:
             assert perplexity_drawing(rows)
         if result := sources["sensitivity"].result:
