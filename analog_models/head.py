@@ -6,9 +6,9 @@ import numpy
 from array_api_compat import array_namespace
 
 from analog_models.analog_head import AnalogHead
-from analog_models.errors import CodeError
 from analog_models.physics import Array, check_codes, count_pulses
 from analog_models.spec import HardwareSpec
+from common.errors import CodeError
 
 __all__ = ["GoldenHead", "TokenTrace"]
 

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from array_api_compat import array_namespace, device
 
-from analog_models.errors import CodeError
 from analog_models.noise import RandomGenerator, row_sigma, score_sigma, with_noise
 from analog_models.spec import HardwareSpec
 from analog_models.variation import Spread, Variation, checked_variation
+from common.errors import CodeError
 
 __all__ = [
     "EXACT",

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from analog_models.errors import SpecError
 from analog_models.spec import HardwareSpec
+from common.errors import SpecError
 
 __all__ = [
     "Spread",

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from codesign.closed_loop import ClosedLoop, generate
 from codesign.heads import Heads
-from ml.golden import codes_of
-from ml.hardware_attention import SIGNALS, Codes
-from ml.model import LanguageModel
+from ml.small.golden import codes_of
+from ml.small.hardware_attention import SIGNALS, Codes
+from ml.small.model import LanguageModel
 
 __all__ = ["Check", "against_all_at_once", "against_heads"]
 

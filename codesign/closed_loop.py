@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from codesign.heads import Heads
-from ml.hardware_attention import Codes, attention_layers
-from ml.model import LanguageModel
+from ml.small.hardware_attention import Codes, attention_layers
+from ml.small.model import LanguageModel
 
 __all__ = ["ClosedLoop", "Sampler", "generate"]
 
@@ -21,7 +21,7 @@ Predict = Callable[[Tensor], Tensor]
 class ClosedLoop:
     """A model and the heads that compute its attention; `model` is changed for good.
 
-    model: in double precision, its projections give codes (`ml.shipped.load_adapted`).
+    model: in double precision, its projections give codes (`ml.models.shipped.load_adapted`).
     """
 
     def __init__(self, model: LanguageModel, heads: Heads) -> None:

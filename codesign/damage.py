@@ -9,9 +9,9 @@ from torch import Tensor
 
 from codesign.closed_loop import ClosedLoop, generate
 from codesign.heads import Feed, GoldenHeads
-from ml.imperfect import imperfect
-from ml.model import LanguageModel
-from ml.perplexity import perplexity
+from ml.evaluate.imperfect import imperfect
+from ml.evaluate.perplexity import perplexity
+from ml.small.model import LanguageModel
 
 __all__ = ["Damage", "damage"]
 

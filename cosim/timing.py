@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.arguments import natural
-from analog_models.errors import run_command
-from analog_models.files import write_json
-from analog_models.provenance import provenance
 from analog_models.spec import HardwareSpec, Schedule, load_preset
+from common.arguments import natural
+from common.errors import run_command
+from common.files import write_json
+from common.provenance import provenance
 from cosim.arguments import command_parser
+from cosim.closure.stimulus import closure_spec, random_job
 from cosim.core import simulate_core
-from cosim.core_job import CoreJob
-from cosim.golden import load_golden
-from cosim.job import Job
-from cosim.runner import DEFAULT_SIMULATOR, SIMULATORS, build
-from cosim.stimulus import closure_spec, random_job
+from cosim.reference.golden_streams import load_golden
+from cosim.run.building import DEFAULT_SIMULATOR, SIMULATORS, build
+from cosim.run.core_job import CoreJob
+from cosim.run.job import Job
 
 SEED = 9_000  # far from those that tests and coverage use
 CORE_HEADS = 3

@@ -9,20 +9,20 @@ import argparse
 
 import numpy as np
 
-from analog_models.arguments import natural
-from analog_models.errors import run_command
-from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset
-from analog_models.table import table
+from common.arguments import natural
+from common.errors import run_command
+from common.files import write_json
+from common.tables import table
 from cosim.arguments import (
     add_back_pressure,
     add_schedule,
     add_simulator,
     command_parser,
 )
-from cosim.check import golden_traces
-from cosim.golden import Stream, load_golden
-from cosim.run import replay
+from cosim.reference.comparison import golden_traces
+from cosim.reference.golden_streams import Stream, load_golden
+from cosim.run.stream import replay
 
 
 def main() -> int:

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from analog_models.arguments import natural
-from analog_models.errors import run_command
-from analog_models.files import write_json
-from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, find_spec
+from common.arguments import natural
+from common.errors import run_command
+from common.files import write_json
+from common.provenance import provenance
 from estimate.head import BASES
 from estimate.measured import MEASURED, load_measured
 from estimate.overview import Estimate

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from estimate.component import Action
+from estimate.circuits.component import Action
 
 __all__ = ["Breakdown", "covered", "spent", "total"]
 

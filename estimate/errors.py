@@ -1,6 +1,6 @@
-"""Exceptions of the estimate; all derive from `analog_models.errors.GaincellError`."""
+"""Exceptions of the estimate; all derive from `common.errors.GaincellError`."""
 
-from analog_models.errors import GaincellError
+from common.errors import GaincellError
 
 __all__ = ["EstimateError"]
 

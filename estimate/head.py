@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from analog_models.spec import HardwareSpec
-from estimate.arrays import GainCellArray
 from estimate.breakdown import Breakdown, covered, spent, total
-from estimate.buffers import TokenBuffer
-from estimate.component import Action, Component
-from estimate.converters import ChargeToPulse
-from estimate.drivers import Dac, LineDriver
+from estimate.circuits.arrays import GainCellArray
+from estimate.circuits.buffers import TokenBuffer
+from estimate.circuits.component import Action, Component
+from estimate.circuits.converters import ChargeToPulse
+from estimate.circuits.drivers import Dac, LineDriver
+from estimate.circuits.logic import LOGIC_BLOCKS, LogicBlock
+from estimate.circuits.routing import Wires
 from estimate.errors import EstimateError
-from estimate.logic import LOGIC_BLOCKS, LogicBlock
 from estimate.measured import Activity, Measured
 from estimate.quantities import Table
 from estimate.references import PUBLISHED
-from estimate.routing import Wires
 from estimate.virtual import predict
 from estimate.workload import Workload
 

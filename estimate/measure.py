@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.errors import run_command, shown
-from analog_models.files import read_json, write_json
 from analog_models.spec import HardwareSpec, load_preset
+from common.errors import run_command, shown
+from common.files import read_json, write_json
 from estimate.errors import EstimateError
 from estimate.measured import MEASURED, shape_of
 from estimate.measured_file import ActivityResult, MeasuredFile, SynthesisResult

@@ -9,9 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from analog_models.errors import SpecError
-from analog_models.files import read_json
 from analog_models.spec import HardwareSpec, load_preset
+from common.errors import SpecError
+from common.files import read_json
 from estimate.errors import EstimateError
 from estimate.measured_file import MeasuredFile
 

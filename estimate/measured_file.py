@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from analog_models.records import Provenance, Record
-from estimate.logic import LOGIC_BLOCKS
+from common.records import Provenance, Record
+from estimate.circuits.logic import LOGIC_BLOCKS
 
 __all__ = ["SIGNALS", "ActivityResult", "MeasuredFile", "SynthesisResult"]
 

@@ -6,9 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from analog_models.errors import ArtefactError, readable, shown
-from analog_models.files import read_json
-from analog_models.records import Record
+from common.errors import ArtefactError, readable, shown
+from common.files import read_json
+from common.records import Record
 from estimate.errors import EstimateError
 from estimate.quantities import preset_path
 

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from analog_models.spec import HardwareSpec
-from estimate.calibration import calibrated
+from estimate.circuits.calibration import calibrated
 from estimate.engines import Engine, engine_names
 from estimate.gpu import attention_work, decode_work, gpus
 from estimate.head import BASES, Head

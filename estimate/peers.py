@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from analog_models.errors import ArtefactError
-from analog_models.files import read_json
-from analog_models.records import Record
+from common.errors import ArtefactError
+from common.files import read_json
+from common.records import Record
 from estimate.gpu import attention_work
 from estimate.head import Head
 from estimate.measured import Activity

@@ -12,8 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analog_models.errors import readable, shown
-from analog_models.files import read_json
+from common.errors import readable, shown
+from common.files import read_json
 from estimate.errors import EstimateError
 
 __all__ = ["Quantity", "ShippedTable", "Table", "load_table", "preset_path"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analog_models.table import table
+from common.tables import table
 
 __all__ = ["quantity", "show"]
 

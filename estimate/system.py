@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from analog_models.errors import SpecError
-from analog_models.fields import MAX_SLOTS
 from analog_models.spec import HardwareSpec
+from common.errors import SpecError
+from common.fields import MAX_SLOTS
 from estimate.engines import ENGINES, Engine
 from estimate.errors import EstimateError
 from estimate.head import Head

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from analog_models.records import Provenance, Record
+from common.records import Provenance, Record
 from estimate.workload import Workload
 
 __all__ = ["TimedRun", "TimingFile"]

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.errors import ArtefactError, run_command, shown
-from analog_models.files import write_json
-from analog_models.provenance import provenance
 from analog_models.spec import load_spec
-from analog_models.table import table
+from common.errors import ArtefactError, run_command, shown
+from common.files import write_json
+from common.provenance import provenance
+from common.tables import table
 from estimate.errors import EstimateError
 from estimate.timing_file import TimedRun, TimingFile
 from estimate.virtual import Timing, predict

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analog_models.schedule import Schedule
 from analog_models.spec import HardwareSpec
+from analog_models.spec.schedule import Schedule
 from estimate.workload import Workload
 
 __all__ = ["Timing", "predict"]

@@ -4,8 +4,8 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from analog_models.errors import SpecError
 from analog_models.spec import HardwareSpec, load_preset
+from common.errors import SpecError
 from hdl.axi_lite import AxiLite
 from hdl.control import ArrayControl, HeadControl
 from hdl.datapath import ArrayPins, HeadDatapath

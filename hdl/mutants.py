@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analog_models.spec import HardwareSpec
+from hdl.emit.verilog import TOP, emit
 from hdl.synth.yosys import run_yosys
-from hdl.verilog import TOP, emit
 
 __all__ = ["ORIGINAL", "Mutation", "equal_to_original", "list_mutations", "mutants"]
 

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from analog_models.errors import ArtefactError, shown
-from analog_models.files import replacing
-from analog_models.strict_json import parse_json
+from common.errors import ArtefactError, shown
+from common.files import replacing
+from common.strict_json import parse_json
 from ml.errors import one_line
 from ml.finite import is_finite
 

@@ -1,6 +1,6 @@
 """Errors of the language-model package: each message is one line that names the thing."""
 
-from analog_models.errors import GaincellError
+from common.errors import GaincellError
 
 LONGEST = 160  # characters of what another library says
 

@@ -2,8 +2,8 @@
 
 import random
 
-from analog_models.schedule import Needs, Schedule, schedule_hazards
 from analog_models.spec import HardwareSpec
+from analog_models.spec.schedule import Needs, Schedule, schedule_hazards
 
 SHORT = {
     "levels__q": 4,

@@ -9,10 +9,10 @@ from unittest import mock
 
 import pytest
 
-from analog_models.arguments import integer, natural, number, utf_8
+from common.arguments import integer, natural, number, utf_8
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("analog_models", "codesign", "cosim", "estimate", "hdl", "ml")
+PACKAGES = ("common", "analog_models", "codesign", "cosim", "estimate", "hdl", "ml")
 WRONG = [
     *("", " ", "x", "nan", "-nan", "inf", "-inf", "infinity", "1e999", "-1e999", "0x10", "1_000"),
     *("--", "٣", "1,5", "1.5.2", "9" * 5000, "-" + "9" * 5000, "9" * 30, "1e400", "\x00", "None"),
@@ -61,7 +61,9 @@ NAMES = [*commands()]
 
 
 def test_all_commands_are_found():
-    assert {"cosim.sim", "estimate.sweep.command", "ml.hf.adapt", "hdl.formal.__main__"} <= {*NAMES}
+    assert {"cosim.sim", "estimate.sweep.command", "ml.adapt.command", "hdl.formal.__main__"} <= {
+        *NAMES
+    }
     assert len(NAMES) > 30
 
 

@@ -4,9 +4,9 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("analog_models", "hdl", "cosim", "ml", "estimate", "codesign")
+PACKAGES = ("common", "analog_models", "hdl", "cosim", "ml", "estimate", "codesign")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-PROCESSES = ("analog_models/processes.py", "analog_models/guardian.py")
+PROCESSES = ("common/processes.py", "common/guardian.py")
 # What starts programs or processes, and the modules that have it.
 STARTERS = {"Popen", "ProcessPoolExecutor", "Process", "Pool", "get_context", "get_runner"}
 STARTERS |= {"run", "call", "check_call", "check_output", "system", "fork", "popen", "posix_spawn"}

@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from analog_models.places import BREAKING
+from common.places import BREAKING
 
 ROOT = Path(__file__).parents[1]
 FILES = ("Makefile", "pyproject.toml", "requirements.lock", ".ci")
@@ -261,7 +261,7 @@ def test_the_newest_packages_are_looked_for_each_time(copy):
     assert "core" not in installed_by("verilog", copy)
     assert "core" in installed_by("verilog", copy, "NEWEST=1")
     plan = run("make", "--dry-run", "verilog", "NEWEST=1", cwd=copy).stdout
-    assert ".venv-newest/bin/python -m hdl.verilog" in plan
+    assert ".venv-newest/bin/python -m hdl.emit.verilog" in plan
 
 
 STALE = [

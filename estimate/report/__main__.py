@@ -10,9 +10,9 @@ there is none.
 import argparse
 from pathlib import Path
 
-from analog_models.errors import run_command
-from analog_models.files import write_json, write_text
 from analog_models.spec import DEFAULT_PRESET, find_spec
+from common.errors import run_command
+from common.files import write_json, write_text
 from estimate.measured import MEASURED, load_measured
 from estimate.overview import Estimate
 from estimate.report.page import Report

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from analog_models.provenance import provenance
+from common.provenance import provenance
 from estimate.overview import Estimate
 from estimate.report.draw_comparison import comparison_drawings
 from estimate.report.draw_head import head_drawings

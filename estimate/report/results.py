@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from analog_models.records import Provenance, Record
+from common.records import Provenance, Record
 
 __all__ = ["Checked", "Evaluation", "ModelRecord", "Sensitivity", "Validation"]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analog_models.errors import ArtefactError, shown
-from analog_models.files import read_json
-from analog_models.records import Record
 from analog_models.spec import HardwareSpec
+from common.errors import ArtefactError, shown
+from common.files import read_json
+from common.records import Record
 from estimate.report.results import Checked, Evaluation, ModelRecord, Sensitivity, Validation
 
 __all__ = ["RECORDS", "Source", "find_sources"]

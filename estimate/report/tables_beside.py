@@ -13,7 +13,7 @@ __all__ = ["comparison_tables", "perplexity_rows", "perplexity_table", "system_t
 Tree = Mapping[str, Any]
 COMMAND = "make estimate"
 PLAIN = ("model", "engine", "schedule")  # names that need no word before them
-PACKAGES = ("analog_models", "cosim", "estimate", "hdl", "ml")  # of this project
+PACKAGES = ("common", "analog_models", "cosim", "estimate", "hdl", "ml")  # of this project
 SHIPPED, HELDOUT = "shipped small GPT", "heldout"  # as `make eval` calls them
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.designs import changed
 from analog_models.physics import (
     EXACT,
     ExactOps,
@@ -25,6 +24,7 @@ from analog_models.physics import (
     signed_charge_to_pulse,
 )
 from analog_models.spec import HardwareSpec
+from analog_models.spec.designs import changed
 from estimate.errors import EstimateError
 from estimate.sweep.text import Text
 

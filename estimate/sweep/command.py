@@ -18,12 +18,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analog_models.arguments import natural, number, seed_number, worker_count
-from analog_models.files import write_json
-from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec, load_preset
-from analog_models.table import table
-from estimate.calibration import calibrated
+from common.arguments import natural, number, seed_number, worker_count
+from common.files import write_json
+from common.provenance import provenance
+from common.tables import table
+from estimate.circuits.calibration import calibrated
 from estimate.errors import EstimateError
 from estimate.head import BASES
 from estimate.measured import MEASURED, load_measured

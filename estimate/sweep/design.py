@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from analog_models.designs import changed
-from analog_models.errors import SpecError
-from analog_models.fields import sentences
 from analog_models.spec import HardwareSpec, Levels
+from analog_models.spec.designs import changed
+from common.errors import SpecError
+from common.fields import sentences
 from estimate.sweep.styles import fitted
 
 __all__ = ["AXES", "Axes", "Design", "default_axes", "design_of", "spec_of"]

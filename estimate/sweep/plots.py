@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from analog_models.files import replacing
+from common.files import replacing
 from estimate.sweep.design import Design
 from estimate.sweep.points import Point
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.errors import SpecError
-from analog_models.files import write_text
 from analog_models.spec import HardwareSpec
+from common.errors import SpecError
+from common.files import write_text
 from estimate.head import Head
 from estimate.measured import Measured
 from estimate.quantities import Table

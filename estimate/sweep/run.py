@@ -15,10 +15,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from analog_models import physics, processes
-from analog_models.files import write_json
-from analog_models.resume import Kept, kept_in
+from analog_models import physics
 from analog_models.spec import HardwareSpec
+from common import processes
+from common.files import write_json
+from common.resume import Kept, kept_in
 from estimate.sweep import attention, design, text
 from estimate.sweep.attention import attention_error, reference_output
 from estimate.sweep.design import Design

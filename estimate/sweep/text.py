@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analog_models.errors import SpecError
-from analog_models.golden_files import GOLDEN, read_manifest, read_passage
 from analog_models.spec import HardwareSpec, load_preset
+from analog_models.spec.golden_format import GOLDEN, read_manifest, read_passage
+from common.errors import SpecError
 from estimate.errors import EstimateError
 
 __all__ = ["GOLDEN", "Text", "read_text"]

@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from analog_models.arguments import worker_count
-from analog_models.errors import GaincellError, run_command
-from analog_models.files import write_json
-from analog_models.provenance import provenance
+from common.arguments import worker_count
+from common.errors import GaincellError, run_command
+from common.files import write_json
+from common.provenance import provenance
 from hdl.formal.catalogue import PROPERTIES
 from hdl.formal.property import Property
 from hdl.formal.runner import Verdict, check_all

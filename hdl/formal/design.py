@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from analog_models.errors import GaincellError
+from common.errors import GaincellError
 
 __all__ = ["Design", "Patch", "PatchError"]
 

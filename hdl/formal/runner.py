@@ -6,7 +6,7 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from analog_models.processes import threads
+from common.processes import threads
 from hdl.formal.design import Design
 from hdl.formal.property import Property
 from hdl.formal.solver import Outcome, solve

@@ -8,10 +8,10 @@ from typing import Literal
 
 from amaranth.back import rtlil
 
-from analog_models.errors import ToolError
-from analog_models.files import write_text
-from analog_models.places import check_path
-from analog_models.processes import run
+from common.errors import ToolError
+from common.files import write_text
+from common.places import check_path
+from common.processes import run
 from hdl.formal.monitor import Monitor
 
 __all__ = ["Outcome", "circuit", "solve"]

@@ -12,16 +12,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from analog_models.errors import ToolError, run_command
-from analog_models.files import read_json, write_json
-from analog_models.provenance import provenance
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
+from common.errors import ToolError, run_command
+from common.files import read_json, write_json
+from common.provenance import provenance
+from hdl.emit.verilog import TOP, emit
 from hdl.synth.activity import TokenBench, random_duty, toggles_per_cycle
 from hdl.synth.cell_library import LIBRARIES, CellLibrary
 from hdl.synth.mapping import map_to_cells, write_cell_models
 from hdl.synth.power import CellPowers, cell_powers
 from hdl.synth.timing import analyse_timing
-from hdl.verilog import TOP, emit
 
 __all__ = ["synthesise"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analog_models.errors import ToolError
-from analog_models.processes import run
+from common.errors import ToolError
+from common.processes import run
 
 __all__ = ["Measured", "TokenBench", "random_duty", "toggles_per_cycle"]
 

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from analog_models.errors import ArtefactError, ToolError
-from analog_models.files import read_text
+from common.errors import ArtefactError, ToolError
+from common.files import read_text
 
 __all__ = ["LIBRARIES", "CellLibrary"]
 

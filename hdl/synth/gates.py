@@ -7,11 +7,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from analog_models.files import write_json, write_text
 from analog_models.spec import HardwareSpec
+from common.files import write_json, write_text
+from hdl.emit.verilog import TOP, emit
 from hdl.synth.cell_library import LIBRARIES, CellLibrary
 from hdl.synth.mapping import map_to_cells, write_cell_models
-from hdl.verilog import TOP, emit
 
 __all__ = ["emit_gates"]
 
@@ -19,7 +19,7 @@ __all__ = ["emit_gates"]
 def emit_gates(
     spec: HardwareSpec, out_dir: Path, library: CellLibrary = LIBRARIES["osu018"]
 ) -> dict[str, Any]:
-    """Write what `hdl.verilog.emit` writes, `attention_head.v` being the gates of `library`.
+    """Write what `hdl.emit.verilog.emit` writes, `attention_head.v` being the gates of `library`.
 
     Returns the contract. Raises `ToolError` if Yosys or the library is missing.
     """

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from analog_models.files import read_json, write_json, write_text
-from analog_models.processes import threads
+from common.files import read_json, write_json, write_text
+from common.processes import threads
 from hdl.synth.cell_library import CellLibrary
 from hdl.synth.clock_gates import CLOCK_GATE, split_clock_gates
 from hdl.synth.yosys import beside, run_yosys

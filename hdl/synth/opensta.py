@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from analog_models.errors import ToolError
-from analog_models.processes import run
+from common.errors import ToolError
+from common.processes import run
 from hdl.synth.cell_library import CellLibrary
 
 __all__ = ["run_opensta", "setup"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analog_models.files import read_json
+from common.files import read_json
 from hdl.synth.cell_library import CellLibrary
 from hdl.synth.opensta import run_opensta, setup
 

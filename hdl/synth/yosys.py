@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 from subprocess import STDOUT
 
-from analog_models.errors import ToolError
-from analog_models.places import check_path
-from analog_models.processes import run
+from common.errors import ToolError
+from common.places import check_path
+from common.processes import run
 
 __all__ = ["YOSYS", "beside", "run_yosys"]
 

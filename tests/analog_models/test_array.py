@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analog_models.array import KeyArray, ValueArray
-from analog_models.errors import SpecError
 from analog_models.physics import (
     cell_terms,
     leakage_factors,
@@ -15,6 +14,7 @@ from analog_models.physics import (
     score_charge,
 )
 from analog_models.spec import load_preset
+from common.errors import SpecError
 
 SPEC = load_preset()
 TRANSFERS = {

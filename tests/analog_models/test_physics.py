@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analog_models import physics
-from analog_models.errors import CodeError
 from analog_models.spec import load_preset
+from common.errors import CodeError
 
 SPEC = load_preset()
 

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 
-from analog_models.files import scratch_folder
+from common.files import scratch_folder
 
 HOLD = """
 import sys
 from pathlib import Path
-from analog_models.files import scratch_folder
+from common.files import scratch_folder
 with scratch_folder(Path(sys.argv[1]), "job-") as folder:
     print(folder, flush=True)
     sys.stdin.read()

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from analog_models.errors import SpecError
 from analog_models.physics import deviation_terms, leakage_factors, leakage_table, written_deviation
 from analog_models.spec import load_preset
 from analog_models.variation import Variation, checked_variation, head_variation, head_variations
+from common.errors import SpecError
 from tests.analog_models.imperfect import FIXED, IMPERFECT, SMALL, with_imperfections
 
 SPEC = load_preset()

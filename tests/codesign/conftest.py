@@ -5,8 +5,8 @@ import torch
 
 from analog_models.spec import HardwareSpec, load_preset
 from codesign.heads import Feed
-from ml.hardware_attention import attention_layers, on_hardware
-from ml.model import LanguageModel, ModelConfig
+from ml.small.hardware_attention import attention_layers, on_hardware
+from ml.small.model import LanguageModel, ModelConfig
 from tests.cosim.conftest import build as build
 
 TINY = ModelConfig(vocabulary=2048, context=24, layers=2, heads=2, width=32)

@@ -5,8 +5,8 @@ import torch
 
 from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.heads import GoldenHeads
-from ml.golden import codes_of
-from ml.hardware_attention import SIGNALS
+from ml.small.golden import codes_of
+from ml.small.hardware_attention import SIGNALS
 from tests.codesign.conftest import tiny_model
 
 

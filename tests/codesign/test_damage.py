@@ -9,7 +9,7 @@ from analog_models.spec import overlaid
 from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.damage import damage
 from codesign.heads import GoldenHeads
-from ml.perplexity import perplexity
+from ml.evaluate.perplexity import perplexity
 from tests.codesign.conftest import TINY, tiny_model
 
 PROMPT, ADDED = 6, 8

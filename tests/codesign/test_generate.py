@@ -9,7 +9,7 @@ import pytest
 from codesign import generate
 from codesign.heads import GoldenHeads
 from ml.errors import SettingError
-from ml.model import ModelConfig
+from ml.small.model import ModelConfig
 from tests.codesign.conftest import TINY, tiny_model
 from tests.running import Running
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analog_models.errors import CodeError, SpecError
 from analog_models.spec import overlaid
 from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.heads import GoldenHeads, SimulatedHeads
-from cosim.runner import build
-from ml.hardware_attention import SIGNALS
+from common.errors import CodeError, SpecError
+from cosim.run.building import build
+from ml.small.hardware_attention import SIGNALS
 from tests.codesign.conftest import tiny_model
 
 

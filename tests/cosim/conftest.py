@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from analog_models.spec import HardwareSpec, load_preset
-from cosim.check import golden_codes
-from cosim.job import Job
+from cosim.reference.comparison import golden_codes
+from cosim.run.job import Job
 
 
 @pytest.fixture(scope="session")

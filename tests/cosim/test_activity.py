@@ -3,7 +3,7 @@ import pytest
 
 from analog_models.head import GoldenHead
 from cosim.activity import head_activity, stream_activity
-from cosim.golden import load_golden
+from cosim.reference.golden_streams import load_golden
 from tests.cosim.conftest import small_spec
 
 

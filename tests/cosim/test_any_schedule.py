@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cosim.runner import simulate
+from cosim.run.building import simulate
 from tests.cosim.conftest import expected_codes, random_job, small_spec
 from tests.schedules import SHORT, random_schedules
 

@@ -14,7 +14,7 @@ import pywellen
 from safetensors.numpy import load_file, save_file
 
 from analog_models.head import GoldenHead
-from cosim.golden import GOLDEN, load_golden
+from cosim.reference.golden_streams import GOLDEN, load_golden
 from tests.running import Running
 
 

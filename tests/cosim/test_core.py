@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analog_models.errors import CodeError
 from analog_models.head import GoldenHead
+from common.errors import CodeError
 from cosim.core import simulate_core
-from cosim.core_job import CoreJob, Fault
+from cosim.run.core_job import CoreJob, Fault
 from hdl.registers import ERRORS
 from tests.cosim.conftest import small_spec
 from tests.cosim.test_commands import command

@@ -2,10 +2,10 @@
 
 import pytest
 
-from analog_models.errors import GaincellError
-from cosim import runner
-from cosim.runner import simulate
-from hdl.verilog import emit
+from common.errors import GaincellError
+from cosim.run import building as runner
+from cosim.run.building import simulate
+from hdl.emit.verilog import emit
 from tests.cosim.conftest import random_job, small_spec
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from analog_models.spec import load_preset
-from cosim.check import compare
-from cosim.golden import load_golden
-from cosim.run import replay
-from cosim.runner import simulate
+from cosim.reference.comparison import compare
+from cosim.reference.golden_streams import load_golden
+from cosim.run.building import simulate
+from cosim.run.stream import replay
 from tests.cosim.conftest import expected_codes, random_job, small_spec
 
 

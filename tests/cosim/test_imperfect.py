@@ -8,15 +8,15 @@ import pytest
 
 from analog_models.physics import causal_attention
 from analog_models.spec import overlaid
-from cosim.batch import golden_batch
-from cosim.check import compare, golden_codes, golden_traces
-from cosim.drift import Drift
+from cosim.closure.stimulus import random_job as any_job
 from cosim.imperfections import KINDS, only, sweep
-from cosim.judge import fault
-from cosim.runner import build as build_head
-from cosim.runner import simulate
-from cosim.stimulus import random_job as any_job
-from cosim.workers import run_jobs
+from cosim.reference.batch import golden_batch
+from cosim.reference.comparison import compare, golden_codes, golden_traces
+from cosim.reference.drift import Drift
+from cosim.reference.judge import fault
+from cosim.run.building import build as build_head
+from cosim.run.building import simulate
+from cosim.run.workers import run_jobs
 from tests.cosim.conftest import random_job, small_spec
 from tests.cosim.test_commands import command
 

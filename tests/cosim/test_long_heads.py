@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analog_models.spec import HardwareSpec
-from cosim.check import compare
-from cosim.runner import simulate
+from cosim.reference.comparison import compare
+from cosim.run.building import simulate
 from tests.cosim.conftest import expected_codes, random_job
 
 

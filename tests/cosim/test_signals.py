@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from cosim.runner import BUILD_ROOT, build
-from cosim.stimulus import closure_spec
+from cosim.closure.stimulus import closure_spec
+from cosim.run.building import BUILD_ROOT, build
 from tests.running import END_S, Running, wait_until
 
-SOAK = ("cosim.soak", "--sim", "icarus", "--job-tokens", 2000, "--workers", 2, "--build")
+SOAK = ("cosim.closure.soak", "--sim", "icarus", "--job-tokens", 2000, "--workers", 2, "--build")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,9 +86,9 @@ def test_nobody_executes_what_lies_where_one_stands(tmp_path, monkeypatch):
 COMPILE = """
 import sys
 from pathlib import Path
-from analog_models.errors import run_command
-from cosim.runner import build
-from cosim.stimulus import closure_spec
+from common.errors import run_command
+from cosim.run.building import build
+from cosim.closure.stimulus import closure_spec
 
 run_command(lambda: build(closure_spec(), "verilator", Path(sys.argv[1])) and 0)
 """
@@ -112,10 +112,10 @@ def test_compilers_end_too(signum, tmp_path):
         (("cosim.sim",), ["vvp"], ""),
         (("cosim.verify",), ["vvp"], ""),
         (("cosim.core",), ["vvp"], ""),
-        (("cosim.coverage",), ["vvp"], ""),
+        (("cosim.closure.coverage",), ["vvp"], ""),
         (("cosim.bench", "--sim", "icarus"), ["vvp"], ""),
         (("cosim.timing",), ["vvp"], ""),
-        (("cosim.mutate",), ["vvp"], "; the same command goes on from there"),
+        (("cosim.closure.mutate",), ["vvp"], "; the same command goes on from there"),
     ],
 )
 def test_every_command_ends_its_simulators(command, names, hint, tmp_path):

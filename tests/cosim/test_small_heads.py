@@ -7,13 +7,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from analog_models.errors import CodeError, ToolError
 from analog_models.head import GoldenHead
 from analog_models.spec import Schedule
-from cosim import runner
-from cosim.check import compare
-from cosim.rates import filled_slots, signal_rates
-from cosim.runner import simulate
+from common.errors import CodeError, ToolError
+from cosim.reference.comparison import compare
+from cosim.reference.rates import filled_slots, signal_rates
+from cosim.run import building as runner
+from cosim.run.building import simulate
 from tests.cosim.conftest import expected_codes, random_job, small_spec
 
 SPECS = {

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from analog_models.files import read_json
+from common.files import read_json
 from cosim import timing
-from cosim.stimulus import closure_spec, random_job
+from cosim.closure.stimulus import closure_spec, random_job
 from estimate.timing_file import TimedRun
 from estimate.validate import compare
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from estimate.calibration import calibrated
+from estimate.circuits.calibration import calibrated
 from estimate.head import Head
 from estimate.measured import load_measured
 

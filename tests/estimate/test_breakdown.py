@@ -1,7 +1,7 @@
 import pytest
 
 from estimate.breakdown import covered, spent, total
-from estimate.component import Action
+from estimate.circuits.component import Action
 from tests.estimate.si import approx
 
 TREE = total(

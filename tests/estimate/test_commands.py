@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from analog_models.errors import GaincellError
-from analog_models.files import write_json
 from analog_models.spec import load_preset
+from common.errors import GaincellError
+from common.files import write_json
 from estimate.measured import load_measured
 from estimate.overview import Estimate
 from estimate.report.tables_beside import system_tables

@@ -1,12 +1,12 @@
 """Each component by hand: what an action costs from its own formula."""
 
 from analog_models.spec import load_preset
-from estimate.arrays import GainCellArray
-from estimate.buffers import TokenBuffer
-from estimate.converters import ChargeToPulse
-from estimate.drivers import Dac, LineDriver
+from estimate.circuits.arrays import GainCellArray
+from estimate.circuits.buffers import TokenBuffer
+from estimate.circuits.converters import ChargeToPulse
+from estimate.circuits.drivers import Dac, LineDriver
+from estimate.circuits.routing import Wires
 from estimate.references import CIRCUITS
-from estimate.routing import Wires
 from tests.estimate.si import approx
 
 SPEC = load_preset()

@@ -1,6 +1,6 @@
 import pytest
 
-from analog_models.errors import SpecError
+from common.errors import SpecError
 from estimate.errors import EstimateError
 from estimate.head import Head
 from tests.estimate.si import approx

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from analog_models.errors import ArtefactError
-from analog_models.files import write_json
+from common.errors import ArtefactError
+from common.files import write_json
 from estimate.errors import EstimateError
 from estimate.measure import FROM_COMPONENT, FROM_SYNTHESIS, collect
 from estimate.measured import MEASURED, load_measured

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from estimate.calibration import calibrated
+from estimate.circuits.calibration import calibrated
 from estimate.published import consistency, one_digit, published_rows
 from estimate.references import CIRCUITS, PUBLISHED
 from tests.estimate.si import approx
@@ -43,7 +43,7 @@ def test_predicted_figures_do_not_know_the_published_ones(monkeypatch, head, mea
     keys = ("head.second_product_j", "head.dac_j", "head.area_m2", "oxide.arrays_m2")
     changed = PUBLISHED.with_values({key: PUBLISHED[key] * 3 for key in keys})
     monkeypatch.setattr("estimate.published.PUBLISHED", changed)
-    monkeypatch.setattr("estimate.calibration.PUBLISHED", changed)
+    monkeypatch.setattr("estimate.circuits.calibration.PUBLISHED", changed)
     same = replace(head, circuits=calibrated(measured))
     again = {row.name: row for row in published_rows(same, measured.activity)}
     for name in PREDICTED - {"speed-up over H100", "energy reduction over H100"}:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from analog_models.errors import GaincellError
+from common.errors import GaincellError
 from estimate.errors import EstimateError
 from estimate.quantities import load_table, preset_path
 

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from estimate.circuits.scaling import scale_logic
 from estimate.engines import ENGINES, Engine, engine_names
 from estimate.errors import EstimateError
 from estimate.models import named_model
 from estimate.references import CIRCUITS
-from estimate.scaling import scale_logic
 from estimate.system import System, Work
 from tests.estimate.si import approx
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from analog_models.files import write_json
 from analog_models.spec import load_preset
+from common.files import write_json
 from estimate.errors import EstimateError
 from estimate.validate import PUBLISHED_ACCURACY, validate
 from estimate.virtual import predict

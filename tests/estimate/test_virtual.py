@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analog_models.spec import load_preset
-from cosim.runner import simulate
-from cosim.stimulus import closure_spec, random_job
+from cosim.closure.stimulus import closure_spec, random_job
+from cosim.run.building import simulate
 from estimate.virtual import predict
 from estimate.workload import Workload
 from tests.cosim.conftest import small_spec

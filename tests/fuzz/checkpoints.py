@@ -12,13 +12,13 @@ from safetensors.numpy import save
 from torch import Tensor, nn
 
 from analog_models.spec import load_preset
-from ml import heldout
 from ml.checkpoint import load_tensors, load_weights, save_tensors
-from ml.hardware_attention import on_hardware
-from ml.model import LanguageModel, ModelConfig
-from ml.shipped import load_adapted, load_teacher
-from ml.stages import StageFolder, origin_of
-from ml.training import Run, Settings
+from ml.models.shipped import load_adapted, load_teacher
+from ml.small.hardware_attention import on_hardware
+from ml.small.model import LanguageModel, ModelConfig
+from ml.small.stages import StageFolder, origin_of
+from ml.train import heldout
+from ml.train.loop import Run, Settings
 from tests.fuzz.mutations import Short, damaged_tensors
 from tests.fuzz.reading import Reader
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from analog_models.files import write_json
+from common.files import write_json
 
 FEW = 40
 RESULT = Path("build/fuzz/result.json")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.tensors import load_tensors
-from cosim.core_job import CoreJob, CoreOutcome, Fault
-from cosim.job import Job, Outcome
+from common.tensors import load_tensors
+from cosim.run.core_job import CoreJob, CoreOutcome, Fault
+from cosim.run.job import Job, Outcome
 from tests.fuzz.mutations import damaged_tensors
 from tests.fuzz.reading import Reader
 

@@ -15,15 +15,15 @@ from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from analog_models.spec import load_preset
-from ml.hf import convert
-from ml.hf.delta import load_delta, save_delta
-from ml.hf.folders import load_base, load_converted, load_tokenizer
-from ml.hf.models import GainCellModel
-from ml.hf.text import PROBE, token_ids
+from ml.models import convert
+from ml.models.delta import load_delta, save_delta
+from ml.models.families import GainCellModel
+from ml.models.folders import load_base, load_converted, load_tokenizer
+from ml.train.text import PROBE, token_ids
 from tests.fuzz.mutations import Short, damaged_folder, damaged_json, damaged_tensors
 from tests.fuzz.reading import Reader
-from tests.ml.hf import tiny
-from tests.ml.hf.conftest import make_family
+from tests.ml import tiny
+from tests.ml.families import make_family
 
 disable_progress_bar()
 WEIGHTS, CONFIG, SPEC, TOKENIZER = (

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from analog_models.errors import GaincellError
+from common.errors import GaincellError
 
 __all__ = ["LONGEST", "NOT_FILES", "Reader", "check_line", "examine", "refusal"]
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from analog_models.files import write_json
-from analog_models.resume import Kept
 from analog_models.spec import load_preset
-from cosim.mutate import KeptVerdicts
-from cosim.soak import KeptState
+from common.files import write_json
+from common.resume import Kept
+from cosim.closure.mutate import KeptVerdicts
+from cosim.closure.soak import KeptState
 from estimate.report.draw_models import perplexity_drawing, sensitivity_drawings
 from estimate.report.origins import origin_tables
 from estimate.report.sources import RECORDS, Source, find_sources
@@ -20,8 +20,8 @@ from estimate.report.svg import style
 from estimate.report.tables_beside import perplexity_rows, perplexity_table
 from estimate.report.tables_head import check_tables
 from estimate.sweep.run import KeptErrors
-from hdl.contract import port_widths, read_contract
-from ml.sensitivity import IDEAL, Point, read_points, write_points
+from hdl.emit.contract import port_widths, read_contract
+from ml.evaluate.sensitivity import IDEAL, Point, read_points, write_points
 from tests.estimate.report.conftest import check, validation
 from tests.fuzz.mutations import damaged_bytes, damaged_folder, damaged_json
 from tests.fuzz.reading import Reader, check_line

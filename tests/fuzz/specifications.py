@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from analog_models.files import write_json
 from analog_models.spec import HardwareSpec, load_preset, load_spec, overlaid
+from common.files import write_json
 from tests.fuzz.mutations import damaged_json
 from tests.fuzz.reading import Reader
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from analog_models.files import write_json
 from analog_models.spec import load_preset
+from common.files import write_json
 from estimate.measure import FROM_SYNTHESIS, LIBRARIES, collect
 from estimate.measured import MEASURED, Measured, load_measured
 from estimate.models import LanguageModel, load_models

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from analog_models.golden_files import PASSAGE, WRAP
 from analog_models.spec import load_preset
-from cosim.golden import Golden, load_golden
+from analog_models.spec.golden_format import PASSAGE, WRAP
+from cosim.reference.golden_streams import Golden, load_golden
 from estimate.sweep.text import Text, read_text
 from tests.fuzz.mutations import damaged_folder, damaged_json, damaged_tensors
 from tests.fuzz.reading import Reader

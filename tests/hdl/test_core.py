@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from analog_models.errors import SpecError
+from common.errors import SpecError
 from hdl.core import AttentionCore
 from tests.hdl.bus import read, write
 from tests.hdl.clocked import run, small_spec

@@ -4,9 +4,15 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from analog_models.spec import HardwareSpec, load_preset
-from ml.model import LanguageModel, ModelConfig
+from ml.adapt.student import new_student
+from ml.models import convert
+from ml.models.network import Network
+from ml.small.model import LanguageModel, ModelConfig
+from tests.ml import tiny
+from tests.ml.families import EXACT, VOCABULARY, make_family
 
 TINY = ModelConfig(vocabulary=40, context=24, layers=2, heads=2, width=32)
 
@@ -68,3 +74,70 @@ def teacher(generator: torch.Generator) -> LanguageModel:
 def ids(generator: torch.Generator) -> torch.Tensor:
     """Random texts of one more token than the context, [12, 25]."""
     return torch.randint(TINY.vocabulary, (12, TINY.context + 1), generator=generator)
+
+
+@pytest.fixture
+def hf_spec(tiny_spec: HardwareSpec) -> HardwareSpec:
+    """Heads of 16 with a window of two sub-tiles of 8 slots, and converters that saturate soon."""
+    return tiny_spec.replace(
+        name="tiny", geometry__subtiles=2, converter__s_sat=5.0, converter__a_sat=0.5
+    )
+
+
+@pytest.fixture(params=["gpt2", "llama", "mistral", "qwen2"])
+def family(request) -> Any:
+    """A random softmax model of each family."""
+    return make_family(request.param)
+
+
+@pytest.fixture
+def llama() -> Any:
+    return make_family("llama")
+
+
+@pytest.fixture
+def converted(family: Any, hf_spec: HardwareSpec) -> Any:
+    """Each family on hardware, double precision."""
+    return convert(family, hf_spec).double()
+
+
+@pytest.fixture
+def hf_ids(generator: torch.Generator) -> torch.Tensor:
+    """Random texts without the tokens that begin, end and pad, [3, 60]: several windows."""
+    return torch.randint(1, VOCABULARY - 1, (3, 60), generator=generator)
+
+
+# What the adaptation is tested with.
+
+
+@pytest.fixture
+def soft() -> Network:
+    return Network(tiny.tiny_model(), torch.float32)
+
+
+@pytest.fixture
+def student(soft) -> Network:
+    """The linear model, its heads still the naive map."""
+    return new_student(soft.model, tiny.tiny_spec(), "linear", EXACT)
+
+
+@pytest.fixture
+def texts() -> torch.Tensor:
+    """Random texts of the context, [4, 32]."""
+    return torch.randint(
+        tiny.VOCABULARY, (4, tiny.CONTEXT), generator=torch.Generator().manual_seed(8)
+    )
+
+
+@pytest.fixture
+def tiny_gpt2() -> Network:
+    config = GPT2Config(
+        vocab_size=tiny.VOCABULARY,
+        n_embd=128,
+        n_layer=2,
+        n_head=2,
+        n_inner=64,
+        n_positions=tiny.CONTEXT,
+    )
+    torch.manual_seed(3)
+    return Network(GPT2LMHeadModel(config).eval(), torch.float32)

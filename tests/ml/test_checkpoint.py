@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from analog_models.errors import ArtefactError
+from common.errors import ArtefactError
 from ml.checkpoint import check_tokens, load_tensors, load_weights, save_tensors
-from ml.model import LanguageModel, ModelConfig
+from ml.small.model import LanguageModel, ModelConfig
 
 
 @pytest.fixture

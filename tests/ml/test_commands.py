@@ -4,8 +4,8 @@ import importlib
 
 import pytest
 
-from analog_models.errors import run_command
-from ml.shipped import ADAPTED
+from common.errors import run_command
+from ml.models.shipped import ADAPTED
 
 COMMANDS = (
     *("corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "sensitivity", "golden"),

@@ -11,21 +11,21 @@ import torch
 
 import analog_models
 import ml
-from analog_models.errors import CodeError
 from analog_models.physics import causal_attention
 from analog_models.spec import HardwareSpec, overlaid
 from analog_models.variation import head_variations
-from ml import decode
-from ml import fast_attention as fast_module
-from ml.decode import WindowCache, attend_slots
+from common.errors import CodeError
+from ml.attention import decode
+from ml.attention import fast as fast_module
+from ml.attention.decode import WindowCache, attend_slots
+from ml.attention.exact import exact_attention
+from ml.attention.fast import fast_attention
+from ml.attention.precision import doubles
+from ml.attention.surrogate import SurrogateOps
 from ml.errors import ModelError
-from ml.exact_attention import exact_attention
-from ml.fast_attention import fast_attention
-from ml.hardware_attention import on_hardware
-from ml.initialise import initialise
-from ml.model import LanguageModel
-from ml.precision import doubles
-from ml.surrogate import SurrogateOps
+from ml.small.hardware_attention import on_hardware
+from ml.small.initialise import initialise
+from ml.small.model import LanguageModel
 from tests.ml.codes import random_codes
 from tests.ml.conftest import TINY
 
@@ -33,7 +33,10 @@ TOKENS = 45  # beyond the window of 32
 MAKERS = {"arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn"} | {
     *("randperm", "tensor", "zeros")
 }
-IDS = {"ml/hf/golden.py", "ml/hf/text.py"}  # token ids: on the default device, as models are
+IDS = {
+    "ml/evaluate/golden.py",
+    "ml/train/text.py",
+}  # token ids: on the default device, as models are
 
 
 def imperfectly(spec: HardwareSpec, q, k, v) -> torch.Tensor:

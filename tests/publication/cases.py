@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from analog_models.spec import HardwareSpec, load_preset
-from ml.fast_attention import fast_attention
+from ml.attention.fast import fast_attention
 from tests.publication.oracle import LINEAR, PER_POWER, WHOLE_TERM, Published, Reals
 
 Codes = tuple[Reals, Reals, Reals]

@@ -15,12 +15,12 @@ from safetensors.numpy import load_file
 
 from analog_models.head import GoldenHead
 from analog_models.physics import causal_attention
-from cosim.batch import golden_batch
-from cosim.golden import GOLDEN
-from cosim.job import Job
-from ml.exact_attention import exact_attention
-from ml.fast_attention import fast_attention
-from ml.surrogate import SurrogateOps
+from cosim.reference.batch import golden_batch
+from cosim.reference.golden_streams import GOLDEN
+from cosim.run.job import Job
+from ml.attention.exact import exact_attention
+from ml.attention.fast import fast_attention
+from ml.attention.surrogate import SurrogateOps
 from tests.publication import oracle
 from tests.publication.cases import (
     CASES,

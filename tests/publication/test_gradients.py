@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from ml import fast_attention as fast_module
-from ml import surrogate
-from ml.exact_attention import exact_attention
-from ml.surrogate import CLIP_LEAK, SurrogateOps
+from ml.attention import fast as fast_module
+from ml.attention import surrogate
+from ml.attention.exact import exact_attention
+from ml.attention.surrogate import CLIP_LEAK, SurrogateOps
 from tests.publication import oracle
 from tests.publication.cases import CASES, lively_codes, on_grid, published, specification, tensors
 

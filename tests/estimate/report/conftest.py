@@ -8,8 +8,8 @@ from unittest import mock
 
 import pytest
 
-from analog_models.files import read_json, write_json
 from analog_models.spec import load_preset
+from common.files import read_json, write_json
 from estimate.report.__main__ import main
 
 

@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 
-from analog_models.files import write_json
 from analog_models.spec import load_preset
+from common.files import write_json
 from tests.estimate.report.conftest import check, run_report
 from tests.estimate.report.html_tree import parse
 

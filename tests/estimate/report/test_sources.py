@@ -2,9 +2,9 @@
 
 import pytest
 
-from analog_models.errors import ArtefactError
-from analog_models.files import write_json, write_text
 from analog_models.spec import load_preset
+from common.errors import ArtefactError
+from common.files import write_json, write_text
 from estimate.report.sources import find_sources
 from estimate.report.tables_beside import perplexity_rows
 from tests.estimate.report.conftest import check

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from analog_models.golden_files import PASSAGE
 from analog_models.head import GoldenHead
 from analog_models.spec import load_preset
+from analog_models.spec.golden_format import PASSAGE
 from estimate.errors import EstimateError
 from estimate.sweep.attention import attention_error, hardware_output, reference_output
 from estimate.sweep.design import design_of, spec_of

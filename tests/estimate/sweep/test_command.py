@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from analog_models.errors import run_command
-from analog_models.files import write_json
 from analog_models.spec import load_preset
+from common.errors import run_command
+from common.files import write_json
 from estimate.sweep.command import main
 from tests.running import Running
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from analog_models.errors import SpecError
 from analog_models.spec import load_preset
+from common.errors import SpecError
 from estimate.sweep.design import Axes, default_axes, design_of, spec_of
 
 SPEC = load_preset()

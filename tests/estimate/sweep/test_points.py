@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from analog_models.errors import SpecError
 from analog_models.spec import load_preset
+from common.errors import SpecError
 from estimate.sweep.design import design_of
 from estimate.sweep.points import Costs, Point, costs_of, mark_front, sort_out, write_csv
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analog_models.files import read_json
 from analog_models.spec import load_preset
+from common.files import read_json
 from estimate.sweep import run
 from estimate.sweep.design import design_of, spec_of
 from estimate.sweep.run import error_key, find_errors, identity_of

@@ -2,8 +2,8 @@
 
 import pytest
 
-from analog_models.errors import SpecError
 from analog_models.spec import load_preset
+from common.errors import SpecError
 from estimate.sweep import styles
 from estimate.sweep.design import design_of, spec_of
 from estimate.sweep.styles import fitted

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from analog_models.errors import ArtefactError
-from analog_models.golden_files import PASSAGE
 from analog_models.spec import load_preset
+from analog_models.spec.golden_format import PASSAGE
+from common.errors import ArtefactError
 from estimate.errors import EstimateError
 from estimate.sweep.text import GOLDEN, read_text
 

@@ -1,7 +1,7 @@
 import pytest
 from amaranth import Signal
 
-from analog_models.errors import ToolError
+from common.errors import ToolError
 from hdl.formal import solver
 from hdl.formal.design import Design
 from hdl.formal.monitor import Monitor

@@ -1,8 +1,8 @@
 import pytest
 
-from analog_models.errors import ToolError
+from common.errors import ToolError
+from hdl.emit.verilog import TOP, emit
 from hdl.synth import activity
-from hdl.verilog import TOP, emit
 from tests.hdl.clocked import small_spec
 
 VCD = """

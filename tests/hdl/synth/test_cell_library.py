@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from analog_models.errors import ToolError
+from common.errors import ToolError
 from hdl.synth.cell_library import LIBRARIES
 
 

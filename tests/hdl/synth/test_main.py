@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from analog_models.errors import ToolError
+from common.errors import ToolError
 from hdl.synth import __main__ as synth
 from hdl.synth import opensta, yosys
 from hdl.synth.cell_library import LIBRARIES

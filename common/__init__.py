@@ -1,0 +1,1 @@
+"""What every part of gaincell stands on: errors, files, records, processes, arguments."""

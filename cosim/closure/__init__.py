@@ -1,0 +1,1 @@
+"""Random and directed stimulus until everything declared has happened; mutation and soak."""

@@ -1,0 +1,1 @@
+"""What the RTL is compared with, and the comparison."""

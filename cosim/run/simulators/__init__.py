@@ -1,0 +1,1 @@
+"""The Verilog simulators, behind one interface."""

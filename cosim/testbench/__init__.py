@@ -1,0 +1,1 @@
+"""What runs inside a simulation: the Verilog testbench and the cocotb tests on its pins."""

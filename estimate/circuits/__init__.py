@@ -1,0 +1,1 @@
+"""Energy and area of each circuit of a head."""

@@ -1,0 +1,1 @@
+"""From Amaranth to the Verilog that is handed out, with its contract."""

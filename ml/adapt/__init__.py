@@ -1,0 +1,1 @@
+"""Adaptation of a pretrained language model to gain-cell attention."""

@@ -1,0 +1,1 @@
+"""Attention on gain-cell hardware in torch: exact, fast, cached, and as the heads of a model."""

@@ -1,0 +1,167 @@
+"""What a sensitivity analysis varies: for each sweep its values, and the hardware at each.
+
+Levels are full scales of codes, and the shipped model has its scalers folded into the projections:
+`rescaled` stretches codes before rounding by new full scale / old, and output codes back.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from analog_models.spec import HardwareSpec, Imperfections, Schedule, overlaid
+from analog_models.spec.designs import changed
+from ml.small.hardware_attention import SIGNALS, attention_layers
+from ml.small.model import LanguageModel
+
+OVERLAY = "typical"
+MULTIPLES = (1.0, 2.0, 4.0, 8.0, 16.0)  # of an imperfection's typical size
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One quantity varied: `at(spec, value)` is the hardware; `here` is the preset's value, or an
+    imperfection's typical one. `base`: of the logarithmic axis of a plot.
+    """
+
+    name: str
+    unit: str
+    values: tuple[float, ...]
+    here: float
+    at: Callable[[HardwareSpec, float], HardwareSpec]
+    base: int = 10
+    imperfection: bool = False
+
+
+def with_window(spec: HardwareSpec, window: float) -> HardwareSpec:
+    """A window of so many slots: fewer sub-tiles, and below one sub-tile a shorter one."""
+    rows = min(spec.geometry.subtile, int(window))
+    return spec.replace(geometry__subtile=rows, geometry__subtiles=int(window) // rows)
+
+
+def with_levels(
+    spec: HardwareSpec, q: int | None = None, kv: int | None = None, out_bits: int | None = None
+) -> HardwareSpec:
+    """Other numbers of levels at the same clock, with phases long enough for them.
+
+    q, kv: levels; out_bits: bits of a sub-tile's count beside its sign. The longest converter pulse
+    is as long as the largest count.
+    """
+    old, timing = spec.levels, spec.timing
+    levels = type(old)(
+        q=q or old.q, kv=kv or old.kv, out_magnitude_bits=out_bits or old.out_magnitude_bits
+    )
+    schedule = Schedule.sequential(
+        write=2 * timing.dac_guard + timing.strobe,
+        reset=timing.reset,
+        score=levels.q_max,
+        activate=levels.count_max,
+        settle=spec.schedule.read_out[0] - spec.schedule.activate[1],
+        read_out=levels.count_max,
+    )
+    return changed(
+        spec,
+        levels__q=levels.q,
+        levels__kv=levels.kv,
+        levels__out_magnitude_bits=levels.out_magnitude_bits,
+        converter__t_max_ps=levels.count_max * spec.clock.t_clk_ps,
+        schedules={"sequential": schedule},
+    )
+
+
+def with_imperfections(spec: HardwareSpec, sizes: dict[str, float]) -> HardwareSpec:
+    """These imperfections alone."""
+    return changed(spec.ideal, **{f"imperfections__{name}": x for name, x in sizes.items()})
+
+
+def sweeps(spec: HardwareSpec) -> list[Sweep]:
+    """All sweeps around `spec`."""
+    return [*_design(spec), *_imperfections(spec)]
+
+
+def _design(spec: HardwareSpec) -> list[Sweep]:
+    """Window, levels and leakage."""
+    levels = spec.levels
+    windows, counts = (8, 16, 32, 64, 128, 256), tuple(2**bits - 1 for bits in range(1, 7))
+    decays = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
+    def with_q(spec: HardwareSpec, n: float) -> HardwareSpec:
+        return with_levels(spec, q=int(n))
+
+    def with_kv(spec: HardwareSpec, n: float) -> HardwareSpec:
+        return with_levels(spec, kv=int(n))
+
+    def with_count(spec: HardwareSpec, n: float) -> HardwareSpec:
+        return with_levels(spec, out_bits=int(n).bit_length())
+
+    def leaking(spec: HardwareSpec, decay: float) -> HardwareSpec:
+        return spec.replace(leakage__decay_per_token=decay)
+
+    return [
+        Sweep("window", "tokens", windows, spec.geometry.window, with_window, 2),
+        Sweep("levels of q", "levels", (2, 4, 8, 16, 32, 64), levels.q, with_q, 2),
+        Sweep("levels of k and v", "levels", (2, 4, 8, 16, 32), levels.kv, with_kv, 2),
+        Sweep("largest output count", "counts", counts, levels.count_max, with_count, 2),
+        Sweep("leakage", "1 / token", decays, spec.leakage.decay_per_token, leaking),
+    ]
+
+
+def _imperfections(spec: HardwareSpec) -> list[Sweep]:
+    """Each imperfection of the overlay alone, then all of them at multiples of their sizes."""
+    typical = overlaid(spec.ideal, OVERLAY)
+    tree, off = typical.to_tree()["imperfections"], Imperfections().model_dump()
+    sizes = {name: x["value"] for name, x in tree.items() if x["value"] != off[name]}
+
+    def alone(name: str) -> Callable[[HardwareSpec, float], HardwareSpec]:
+        return lambda spec, size: with_imperfections(spec, {name: size})
+
+    found = [
+        Sweep(
+            name,
+            tree[name]["unit"],
+            tuple(multiple * size for multiple in MULTIPLES),
+            size,
+            alone(name),
+            imperfection=True,
+        )
+        for name, size in sizes.items()
+    ]
+    together = Sweep(
+        "all together",
+        "x typical",
+        MULTIPLES[:3],
+        1.0,
+        lambda spec, m: with_imperfections(spec, {name: m * size for name, size in sizes.items()}),
+        imperfection=True,
+    )
+    return [*found, together]
+
+
+@contextmanager
+def rescaled(model: LanguageModel, spec: HardwareSpec) -> Iterator[LanguageModel]:
+    """Inside, the folded projections of `model` speak the codes of `spec`; then as before."""
+    layers = attention_layers(model)
+    before = [(layer.spec, *(x.detach().clone() for x in _projections(layer))) for layer in layers]
+    try:
+        for layer in layers:
+            old, layer.spec = layer.spec.levels.full_scale, spec
+            ratio = {name: full / old[name] for name, full in spec.levels.full_scale.items()}
+            weight, bias, out = _projections(layer)
+            width = len(bias) // 3
+            scale = weight.new_tensor([ratio[name] for name in SIGNALS[:3]])
+            scale = scale.repeat_interleave(width)
+            weight.data.mul_(scale[:, None])
+            bias.data.mul_(scale)
+            out.data.div_(ratio["out"])
+        yield model
+    finally:
+        for layer, (original, *tensors) in zip(layers, before, strict=True):
+            layer.spec = original
+            for parameter, tensor in zip(_projections(layer), tensors, strict=True):
+                parameter.data.copy_(tensor)
+
+
+def _projections(layer: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return layer.qkv.weight, layer.qkv.bias, layer.proj.weight

@@ -1,0 +1,1 @@
+"""The small GPT-2 that ships."""
