@@ -3,8 +3,8 @@
 The shipped model's hardware is evaluated exactly: integer codes, the cubic cell, leakage, every
 sub-tile counted; in double precision. Intermediate stages are read from build/adapt, where
 ml.small.adapt leaves them. SmolLM2, where it is installed, runs on the fast kernel in single
-precision. With --text FOLDER every *.txt file of the folder is a kind of text of its own, compared with
-the teacher on that text.
+precision. With --text FOLDER every *.txt file of the folder is a kind of text of its own, compared
+with the teacher on that text.
 """
 
 import argparse

@@ -77,7 +77,8 @@ adapted on the same corpus. Their teacher does know modern prose, and they lost 
 Asked "What is the capital of France?" (`python -m ml.evaluate.answer`), the teacher says "The
 capital of France is Paris."; both answer in verse, the linear one with "The name of the city of
 Ashbury, / The capital of the city of Ashbury,", the cubic one with "The city of
-Capri, / The capital of the world's most beautiful city,". They are of use on text like the corpus alone.
+Capri, / The capital of the world's most beautiful city,". They are of use on text like the corpus
+alone.
 
 ## How to reproduce
 ```

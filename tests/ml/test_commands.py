@@ -8,15 +8,20 @@ from common.errors import run_command
 from ml.models.shipped import ADAPTED
 
 COMMANDS = (
-    *("corpus", "tokenizer", "heldout", "train", "adapt", "evaluate", "sensitivity", "golden"),
-    *("bench", "control", "prose"),
+    *("train.corpus", "train.tokenizer", "train.heldout", "train.prose", "small.train"),
+    *("small.adapt", "small.control", "small.golden", "evaluate", "evaluate.sensitivity"),
+    "attention.bench",
 )
+
+
+def module_of(name):
+    return importlib.import_module("ml.evaluate.command" if name == "evaluate" else f"ml.{name}")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_names_the_command(name, capsys):
     with pytest.raises(SystemExit) as caught:
-        importlib.import_module(f"ml.{name}").main(["--help"])
+        module_of(name).main(["--help"])
     assert caught.value.code == 0
     assert f"usage: ml.{name}" in capsys.readouterr().out
 
@@ -24,26 +29,34 @@ def test_help_names_the_command(name, capsys):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("golden", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
-        ("golden", ["--spec", "none"], "none: no such file, and no preset: leroux2025"),
+        ("small.golden", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
+        ("small.golden", ["--spec", "none"], "none: no such file, and no preset: leroux2025"),
         ("evaluate", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
-        ("mixed", ["--stage", "none.safetensors"], "no such file; `make adapt` leaves it"),
+        ("evaluate.mixed", ["--stage", "none.safetensors"], "no such file; `make adapt` leaves it"),
         ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),
         ("evaluate", ["--card", "--model", "smollm2"], "card is of the shipped model"),
         ("evaluate", ["--text", "none"], "none: no such folder; give one with *.txt files"),
-        ("sensitivity", ["--only", "none"], "only is 'none', must be of 'window', "),
-        ("sensitivity", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
-        ("adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
-        ("adapt", ["--cubic-steps", "-1"], "steps is -1, must be above 0"),
-        ("control", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
-        ("bench", ["--tokens", "100"], "tokens is 100, must be a multiple of 64 up to 1024"),
-        ("bench", ["--heads", "0"], "heads is 0, must be above 0"),
-        ("train", ["--batch", "0"], "batch is 0, must be above 0"),
+        ("evaluate.sensitivity", ["--only", "none"], "only is 'none', must be of 'window', "),
+        (
+            "evaluate.sensitivity",
+            ["--adapted", "none.safetensors"],
+            "none.safetensors: no such file",
+        ),
+        ("small.adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
+        ("small.adapt", ["--cubic-steps", "-1"], "steps is -1, must be above 0"),
+        ("small.control", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
+        (
+            "attention.bench",
+            ["--tokens", "100"],
+            "tokens is 100, must be a multiple of 64 up to 1024",
+        ),
+        ("attention.bench", ["--heads", "0"], "heads is 0, must be above 0"),
+        ("small.train", ["--batch", "0"], "batch is 0, must be above 0"),
         ("evaluate", ["--teacher", str(ADAPTED)], "expected 'teacher'"),
     ],
 )
 def test_bad_input_is_one_line(name, arguments, message, capsys):
-    module = importlib.import_module(f"ml.{name}")
+    module = module_of(name)
     with pytest.raises(SystemExit) as caught:
         run_command(lambda: module.main(arguments))
     assert caught.value.code == 2

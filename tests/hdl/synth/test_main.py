@@ -65,7 +65,7 @@ def test_an_error_of_opensta_is_not_missed(tmp_path):
         opensta.run_opensta("get_cells nothing\nno_such_command\n", tmp_path, "x")
 
 
-@pytest.mark.parametrize("module", ["verilog", "synth"])
+@pytest.mark.parametrize("module", ["emit.verilog", "synth"])
 def test_a_bad_specification_is_one_line(tmp_path, module):
     tree = small_spec().to_tree()
     tree["schedules"]["overlapped"]["score"]["value"] = [5, 8]

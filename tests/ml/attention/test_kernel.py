@@ -12,7 +12,7 @@ from common.errors import ToolError
 from ml.attention import kernel as attention_kernel
 from ml.attention.kernel import SOURCE, kernel
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMPILE = """
 import sys
 from pathlib import Path
