@@ -2,11 +2,10 @@
 
 import shutil
 import sys
-import time
+
+from common.progress import ProgressLine
 
 __all__ = ["Screen"]
-
-QUIET_S = 5.0  # between two lines on what is no terminal
 
 # On a terminal the state stands two lines below the text. Make room without leaving the column,
 # keep the place, write, go back.
@@ -22,7 +21,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._live = sys.stdout.isatty()
-        self._last = time.perf_counter()
+        self._line = ProgressLine()
 
     def __enter__(self) -> "Screen":
         return self
@@ -35,9 +34,8 @@ class Screen:
         if self._live:
             width = shutil.get_terminal_size().columns
             print(BELOW.format(text[: width - 1]), end="", flush=True)
-        elif time.perf_counter() - self._last >= QUIET_S:
-            self._last = time.perf_counter()
-            print(text, file=sys.stderr, flush=True)
+        else:
+            self._line.show(text)
 
     def text(self, more: str) -> None:
         """Let the text grow; the state is wiped."""

@@ -10,9 +10,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from analog_models.physics import causal_attention
 from analog_models.spec import HardwareSpec, Imperfections, load_preset, overlaid
@@ -20,10 +18,10 @@ from analog_models.variation import head_variations
 from common.arguments import natural, seed_number
 from common.errors import run_command
 from common.files import write_json
+from common.plots import plot_file
 from common.provenance import provenance
 from common.tables import table
 from cosim.arguments import command_parser
-from cosim.plots import STYLE
 from cosim.reference.drift import Drift
 from cosim.reference.golden_streams import load_golden
 
@@ -94,8 +92,7 @@ def sweep(
 
 
 def _plot(drifts: dict[str, list[Drift]], title: str, path: Path) -> Path:
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 5), layout="constrained")
+    with plot_file(path, 8, 5) as figure:
         axes = figure.subplots()
         for name, of in drifts.items():
             thick = 2.5 if name == "all" else 1.3
@@ -109,8 +106,6 @@ def _plot(drifts: dict[str, list[Drift]], title: str, path: Path) -> Path:
         axes.set_yticks(percents, [f"{percent} %" for percent in percents])
         axes.minorticks_off()
         axes.legend(ncols=2)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
     return path
 
 

@@ -1,28 +1,20 @@
 """Plot of one token's life in a head."""
 
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analog_models.physics import count_pulses
 from analog_models.spec import HardwareSpec
+from common.plots import plot_file
 from cosim.run.job import Job, Outcome
 
 __all__ = ["plot_token"]
 
 K_COLOUR, V_COLOUR, Q_COLOUR, PHI_COLOUR = "#1b6ca8", "#c8553d", "#3b7a57", "#7b4b94"
 OUT_COLOUR = "#d9a441"
-STYLE: Any = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-}
 PANELS = """
     TTTT
     WWQQ
@@ -36,8 +28,7 @@ def plot_token(
     spec: HardwareSpec, schedule: str, job: Job, outcome: Outcome, title: str, path: Path
 ) -> Path:
     """Draw the life of the job's last token from what the co-simulation saw, as a PNG."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(11, 12.5), layout="constrained")
+    with plot_file(path, 11, 12.5) as figure:
         panels = figure.subplot_mosaic(PANELS, height_ratios=[1, 1.3, 1, 1, 1.3])
         trace = outcome.trace
         _phases(panels["T"], spec, schedule)
@@ -48,8 +39,6 @@ def plot_token(
         _counts(panels["C"], figure, count_pulses(spec, trace["width_ps"]))
         _outputs(panels["O"], outcome.out[-1])
         figure.suptitle(title)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
     return path
 
 

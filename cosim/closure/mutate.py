@@ -10,7 +10,6 @@ proved where a solver can, or shows what the checks overlook. What is done is ke
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
@@ -22,6 +21,7 @@ from common.arguments import natural, seed_number, worker_count
 from common.errors import GaincellError, run_command
 from common.files import scratch_folder, write_json, write_text
 from common.processes import threads
+from common.progress import ProgressLine
 from common.provenance import provenance
 from common.resume import Kept, kept_in
 from common.tables import table
@@ -87,6 +87,7 @@ def try_all(
     identity = _identity(folder)
     kept = kept_in(path, KeptVerdicts, identity)
     verdicts = dict(kept.verdicts) if kept else {}
+    line = ProgressLine()
     todo = [m for m in mutations if m.arguments not in verdicts]
     if todo and (wrong := examine(spec, mutants([ORIGINAL], folder)[0], folder)):
         raise GaincellError(f"the original does not pass: {wrong}")
@@ -102,7 +103,7 @@ def try_all(
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 verdicts[running.pop(future).arguments] = future.result()
             write_json(path, {"identity": identity, "verdicts": verdicts})
-            _show(verdicts, mutations)
+            _show(line, verdicts, mutations)
 
 
 def _written(mutations: list[Mutation], folder: Path) -> Iterator[tuple[Mutation, str]]:
@@ -137,13 +138,10 @@ def _identity(folder: Path) -> str:
     return digest(*parts)
 
 
-def _show(verdicts: dict[str, str], mutations: list[Mutation]) -> None:
+def _show(line: ProgressLine, verdicts: dict[str, str], mutations: list[Mutation]) -> None:
     killed = sum(map(bool, verdicts.values()))
     text = f"mutants: {len(verdicts)}/{len(mutations)}, {killed} killed"
-    last = len(verdicts) == len(mutations)
-    end = "\r" if sys.stderr.isatty() and not last else "\n"
-    if sys.stderr.isatty() or last or len(verdicts) % BATCH == 0:
-        print(f"{text:<40}", end=end, file=sys.stderr, flush=True)
+    line.show(text, last=len(verdicts) == len(mutations))
 
 
 def report(

@@ -21,6 +21,7 @@ from common.arguments import natural, seed_number
 from common.errors import GaincellError, ToolError, run_command
 from common.files import write_json
 from common.processes import threads
+from common.progress import ProgressLine
 from common.provenance import provenance
 from common.resume import Kept, kept_in
 from cosim.arguments import add_simulator, command_parser
@@ -118,6 +119,7 @@ def soak(spec: HardwareSpec, state: State, path: Path, args: argparse.Namespace)
     if not left:
         return
     compiled = build(spec, args.sim, say=True)
+    line = ProgressLine()
     before, start, tokens_before = state.seconds, time.perf_counter(), state.tokens
 
     def run(number: int) -> tuple[int, int, str]:
@@ -138,7 +140,7 @@ def soak(spec: HardwareSpec, state: State, path: Path, args: argparse.Namespace)
             state.seconds = before + seconds
             write_json(path, asdict(state))
             rate = (state.tokens - tokens_before) / seconds
-            _show(state.tokens, args.tokens, rate, len(state.faults))
+            _show(line, state.tokens, args.tokens, rate, len(state.faults))
 
 
 def fault_of_job(compiled: Build, seed: int, tokens: int) -> str:
@@ -159,11 +161,10 @@ def fastest_simulator() -> str:
     return "verilator"
 
 
-def _show(done: int, total: int, rate: float, faults: int) -> None:
+def _show(line: ProgressLine, done: int, total: int, rate: float, faults: int) -> None:
     left_s = (total - done) / rate
     text = f"soak: {done:,}/{total:,} tokens, {rate:.0f}/s, {left_s / 60:.0f} min left"
-    end = "\r" if sys.stderr.isatty() and done < total else "\n"
-    print(f"{text}, {faults} faults{'':<10}", end=end, file=sys.stderr, flush=True)
+    line.show(f"{text}, {faults} faults", last=done == total)
 
 
 def _arguments(arguments: list[str] | None = None) -> Any:

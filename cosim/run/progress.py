@@ -1,14 +1,13 @@
 """How far simulations are: each writes its count of tokens to a file, one line shows their sum."""
 
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Counter", "Progress"]
+from common.progress import ProgressLine
 
-LIVE_S, QUIET_S = 0.2, 5.0  # between two lines on a terminal, and elsewhere
+__all__ = ["Counter", "Progress"]
 
 
 class Counter:
@@ -27,12 +26,11 @@ class Counter:
 
 
 class Progress:
-    """A line on stderr now and then: replaced in place on a terminal, else every few seconds."""
+    """A line that says how many of `total` head-tokens the counters have together."""
 
     def __init__(self, label: str, total: int, counters: list[Counter]) -> None:
         self._label, self._total, self._counters = label, total, counters
-        self._live = sys.stderr.isatty()
-        self._last = time.perf_counter()
+        self._line = ProgressLine()
         self._started: float | None = None
 
     def show(self, finished: bool = False) -> None:
@@ -41,12 +39,6 @@ class Progress:
         done = sum(counter.tokens for counter in self._counters)
         if done and self._started is None:
             self._started = now
-        if not finished and now - self._last < (LIVE_S if self._live else QUIET_S):
-            return
-        self._last = now
         rate = done / (now - self._started) if self._started and now > self._started else 0.0
         speed = f", {rate:.0f}/s" if rate else ""
-        text = f"{self._label}: {done}/{self._total} head-tokens{speed}"
-        clear = "\r\x1b[K" if self._live else ""
-        end = "" if self._live and not finished else "\n"
-        print(f"{clear}{text}", end=end, file=sys.stderr, flush=True)
+        self._line.show(f"{self._label}: {done}/{self._total} head-tokens{speed}", finished)

@@ -6,16 +6,14 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from common.files import replacing
+from common.plots import plot_file
 from estimate.sweep.design import Design
 from estimate.sweep.points import Point
 
 __all__ = ["plot"]
 
-STYLE: Any = {"font.size": 9, "axes.titlesize": 10, "axes.grid": True, "grid.alpha": 0.3}
 PANELS = (
     ("energy_j", 1e-9, "log", "energy of a token, nJ"),
     ("latency_s", 1e-9, "linear", "latency of a token, ns"),
@@ -33,8 +31,7 @@ def plot(points: Sequence[Point], here: Design, path: Path) -> Path:
     which format.
     """
     shown = [point for point in points if point.design.leakage == here.leakage] or points
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, 4.2), layout="constrained")
+    with plot_file(path, 10.5, 4.2) as figure:
         panels = figure.subplots(1, len(PANELS), sharey=True)
         for axes, (field, scale, kind, label) in zip(panels, PANELS, strict=True):
             _panel(axes, shown, here, field, scale, kind)
@@ -45,8 +42,6 @@ def plot(points: Sequence[Point], here: Design, path: Path) -> Path:
         front = sum(point.pareto for point in shown)
         leakage = f"leakage {shown[0].design.leakage:g} a token"
         figure.suptitle(f"{len(shown)} designs, {front} on a front; {leakage}", fontsize=10)
-        with replacing(path) as partial:
-            figure.savefig(partial, dpi=110, format=path.suffix.removeprefix("."))
     return path
 
 

@@ -19,6 +19,7 @@ from analog_models import physics
 from analog_models.spec import HardwareSpec
 from common import processes
 from common.files import write_json
+from common.progress import ProgressLine
 from common.resume import Kept, kept_in
 from estimate.sweep import attention, design, text
 from estimate.sweep.attention import attention_error, reference_output
@@ -117,25 +118,17 @@ def _completed(pool: Executor, tasks: Iterable[Task], most: int) -> Iterator[Err
 
 
 class _Progress:
-    """A line on stderr as batches are done: in place on a terminal, else every few seconds."""
-
-    QUIET_S = 5.0
+    """A line on stderr as batches are done."""
 
     def __init__(self, total: int, done: int) -> None:
         self._total, self._done, self._first = total, done, done
-        self._live, self._started = sys.stderr.isatty(), time.perf_counter()
-        self._shown = 0.0 if self._live else self._started
+        self._line, self._started = ProgressLine(), time.perf_counter()
         if done:
             print(f"errors: {done}/{total} were known", file=sys.stderr, flush=True)
 
     def add(self, count: int) -> None:
         self._done += count
-        now, finished = time.perf_counter(), self._done == self._total
-        if not (self._live or finished or now - self._shown > self.QUIET_S):
-            return
-        self._shown = now
-        left_s = (now - self._started) / (self._done - self._first) * (self._total - self._done)
-        clear = "\r\x1b[K" if self._live else ""
-        end = "" if self._live and not finished else "\n"
-        line = f"{clear}errors: {self._done}/{self._total}, {left_s:.0f} s left"
-        print(line, end=end, file=sys.stderr, flush=True)
+        rate = (self._done - self._first) / (time.perf_counter() - self._started)
+        left_s = (self._total - self._done) / rate
+        text = f"errors: {self._done}/{self._total}, {left_s:.0f} s left"
+        self._line.show(text, last=self._done == self._total)

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from common.errors import ArtefactError, run_command
-from common.files import replacing
+from common.plots import plot_file
 from ml.adapt.journal import LOG_FILE, read_log
 
 LAYER_ERRORS = {
@@ -69,12 +68,11 @@ def write_plots(folder: Path) -> list[Path]:
     records = read_log(folder)
     if not records:
         raise ArtefactError(f"{folder / LOG_FILE}: no such file, or empty")
-    with matplotlib.rc_context({"legend.frameon": False, "axes.grid": True, "grid.alpha": 0.3}):
-        return [
-            _write(folder / "loss.png", lambda figure: _single(figure, records, plot_loss)),
-            _write(folder / "perplexity.png", lambda f: _single(f, records, plot_perplexity)),
-            _write(folder / "layers.png", lambda figure: plot_layers(records, figure), wide=True),
-        ]
+    return [
+        _write(folder / "loss.png", lambda figure: _single(figure, records, plot_loss)),
+        _write(folder / "perplexity.png", lambda figure: _single(figure, records, plot_perplexity)),
+        _write(folder / "layers.png", lambda figure: plot_layers(records, figure), wide=True),
+    ]
 
 
 def _single(
@@ -88,10 +86,8 @@ def _single(
 
 
 def _write(path: Path, draw: Callable[[Figure], None], wide: bool = False) -> Path:
-    figure = Figure(figsize=(11.0 if wide else 7.0, 4.2), layout="constrained")
-    draw(figure)
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=120, format="png")
+    with plot_file(path, 11.0 if wide else 7.0, 4.2) as figure:
+        draw(figure)
     return path
 
 

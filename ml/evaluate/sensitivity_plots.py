@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
+from common.plots import plot_file
 from ml.evaluate.sweeps import Sweep
 
-STYLE: Any = {"font.size": 9, "axes.titlesize": 10, "axes.grid": True, "grid.alpha": 0.3}
 COLUMNS = 4
 POINTS, HERE, REFERENCE = "#1b6ca8", "#c8553d", "black"
 LINEAR_BELOW = 1.0  # per cent: smaller changes are noise of the draw
@@ -40,8 +38,7 @@ def plot_sweeps(
 def _plot(sweeps: Sequence[Sweep], points: Sequence[Any], title: str, path: Path) -> Path:
     columns = min(COLUMNS if len(sweeps) > 6 else 3, len(sweeps))
     rows = -(-len(sweeps) // columns)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.9 * columns, 2.4 * rows + 0.5), layout="constrained")
+    with plot_file(path, 2.9 * columns, 2.4 * rows + 0.5) as figure:
         panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
         for axes, sweep in zip(panels, sweeps, strict=False):
             _panel(axes, sweep, [p for p in points if p.sweep == sweep.name])
@@ -49,8 +46,6 @@ def _plot(sweeps: Sequence[Sweep], points: Sequence[Any], title: str, path: Path
             axes.set_axis_off()
         figure.supylabel("increase of perplexity over the ideal hardware", fontsize=9)
         figure.suptitle(title, fontsize=10)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=100)
     return path
 
 

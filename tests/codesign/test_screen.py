@@ -2,12 +2,11 @@
 
 import os
 
-from codesign import screen
 from codesign.screen import CLEAR_BELOW, Screen
 
 
 def test_off_a_terminal_stdout_has_the_text_alone(capsys, monkeypatch):
-    monkeypatch.setattr(screen, "QUIET_S", 0.0)
+    monkeypatch.setattr("common.progress.QUIET_S", 0.0)
     with Screen() as shown:
         shown.text("To be")
         shown.state("1/2 tokens")
