@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, PercentFormatter
 
 from common.plots import plot_file
 from estimate.sweep.design import Design
@@ -22,6 +22,13 @@ PANELS = (
 OTHERS, HERE = "#c9c9c9", "black"
 MARKERS = "osD^vPX*"
 COLOURS = "viridis"
+
+
+class _Plain(LogFormatter):
+    """Labels between the powers of ten where there is less than one of them, without exponents."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def plot(points: Sequence[Point], here: Design, path: Path) -> Path:
@@ -65,6 +72,6 @@ def _panel(
     axes.set_xscale(kind)
     if kind == "log":
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_formatter(_Plain())
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_ylim(bottom=0)
