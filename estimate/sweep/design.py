@@ -5,13 +5,9 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from analog_models.spec import HardwareSpec, Levels
-from analog_models.spec.designs import changed
+from analog_models.spec import HardwareSpec
+from analog_models.spec.designs import with_levels
 from common.errors import SpecError
-from common.fields import sentences
-from estimate.sweep.styles import fitted
 
 __all__ = ["AXES", "Axes", "Design", "default_axes", "design_of", "spec_of"]
 
@@ -87,15 +83,6 @@ def default_axes(spec: HardwareSpec) -> Axes:
     )
 
 
-def _levels(design: Design) -> Levels:
-    """Checked before anything is computed with them."""
-    q, kv, bits = design.q_levels, design.kv_levels, design.out_bits
-    try:
-        return Levels(q=q, kv=kv, out_magnitude_bits=bits)
-    except ValidationError as error:
-        raise SpecError(sentences(error, "levels")) from error
-
-
 def spec_of(base: HardwareSpec, design: Design) -> HardwareSpec:
     """`base` changed to `design`, which its one schedule is fitted to.
 
@@ -105,19 +92,14 @@ def spec_of(base: HardwareSpec, design: Design) -> HardwareSpec:
     base.schedule_number(design.schedule)
     if design.window % design.subtile:
         raise SpecError(f"window = {design.window}: no multiple of subtile = {design.subtile}")
-    count = _levels(design).count_max
-    t_max_ps = base.converter.t_max_ps * count // base.levels.count_max
-    pulse = -(-t_max_ps // base.clock.t_clk_ps)
-    schedule = fitted(base, design.schedule, design.q_levels - 1, pulse, count)
-    return changed(
+    return with_levels(
         base,
+        design.q_levels,
+        design.kv_levels,
+        design.out_bits,
+        design.schedule,
         geometry__subtile=design.subtile,
         geometry__subtiles=design.window // design.subtile,
-        levels__q=design.q_levels,
-        levels__kv=design.kv_levels,
-        levels__out_magnitude_bits=design.out_bits,
-        converter__t_max_ps=t_max_ps,
         grid__t_ps=design.phi_step_ps,
         leakage__decay_per_token=design.leakage,
-        schedules={design.schedule: schedule},
     )

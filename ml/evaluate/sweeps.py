@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from analog_models.spec import HardwareSpec, Imperfections, Schedule, overlaid
-from analog_models.spec.designs import changed
+from analog_models.spec import HardwareSpec, Imperfections, overlaid
+from analog_models.spec.designs import changed, with_levels
 from ml.small.hardware_attention import SIGNALS, attention_layers
 from ml.small.model import LanguageModel
 
@@ -39,36 +39,6 @@ def with_window(spec: HardwareSpec, window: float) -> HardwareSpec:
     """A window of so many slots: fewer sub-tiles, and below one sub-tile a shorter one."""
     rows = min(spec.geometry.subtile, int(window))
     return spec.replace(geometry__subtile=rows, geometry__subtiles=int(window) // rows)
-
-
-def with_levels(
-    spec: HardwareSpec, q: int | None = None, kv: int | None = None, out_bits: int | None = None
-) -> HardwareSpec:
-    """Other numbers of levels at the same clock, with phases long enough for them.
-
-    q, kv: levels; out_bits: bits of a sub-tile's count beside its sign. The longest converter pulse
-    is as long as the largest count.
-    """
-    old, timing = spec.levels, spec.timing
-    levels = type(old)(
-        q=q or old.q, kv=kv or old.kv, out_magnitude_bits=out_bits or old.out_magnitude_bits
-    )
-    schedule = Schedule.sequential(
-        write=2 * timing.dac_guard + timing.strobe,
-        reset=timing.reset,
-        score=levels.q_max,
-        activate=levels.count_max,
-        settle=spec.schedule.read_out[0] - spec.schedule.activate[1],
-        read_out=levels.count_max,
-    )
-    return changed(
-        spec,
-        levels__q=levels.q,
-        levels__kv=levels.kv,
-        levels__out_magnitude_bits=levels.out_magnitude_bits,
-        converter__t_max_ps=levels.count_max * spec.clock.t_clk_ps,
-        schedules={"sequential": schedule},
-    )
 
 
 def with_imperfections(spec: HardwareSpec, sizes: dict[str, float]) -> HardwareSpec:

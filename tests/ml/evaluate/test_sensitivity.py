@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from analog_models.spec.designs import with_levels
 from common.errors import ArtefactError
 from ml.evaluate import sensitivity
 from ml.evaluate.sensitivity import Point, analyse, hardware_id, read_points, write_points
 from ml.evaluate.sensitivity_plots import plot_sweeps
-from ml.evaluate.sweeps import sweeps, with_levels
+from ml.evaluate.sweeps import sweeps
 from ml.small.model import ModelConfig
 
 RUN = "0123456789abcdef"

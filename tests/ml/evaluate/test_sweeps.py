@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from analog_models.spec.designs import with_levels
 from ml.attention.exact import exact_attention
-from ml.evaluate.sweeps import MULTIPLES, rescaled, sweeps, with_levels, with_window
+from ml.evaluate.sweeps import MULTIPLES, rescaled, sweeps, with_window
 from ml.small.hardware_attention import attention_layers, fold, on_hardware
 from ml.small.model import LanguageModel
 
