@@ -247,7 +247,9 @@ def causal_attention(
 
     q, k, v: [..., T, d] codes with T at most the window. Returns [..., T, d], the sum over
     sub-tiles of signed counts. Equal, code for code, to stepping `head.GoldenHead` when the arrays
-    are float64 and `ops` is `EXACT`. Raises `CodeError` for shapes that do not fit.
+    are float64 and `ops` is `EXACT`. Leading axes of length 1 of k and v are shared: queries
+    [Hkv, g, T, d] on keys and values [Hkv, 1, T, d] are g query heads on one pair of arrays, which
+    is written once. Raises `CodeError` for shapes that do not fit.
 
     A specification with imperfections needs `variation`, whose leading axes broadcast to those of
     q, and, if it has noise, a generator as `noise`; else `SpecError`. The noise is then drawn in
@@ -284,10 +286,15 @@ def _check_sequence(spec: HardwareSpec, q: Array, k: Array, v: Array) -> None:
     """Raise `CodeError` for shapes that do not fit each other or the window."""
     tokens, dim = q.shape[-2:]
     geometry = spec.geometry
-    if not (q.shape == k.shape == v.shape and dim == geometry.head_dim):
+    shared = len(q.shape) == len(k.shape) and all(
+        n in (1, of) for n, of in zip(k.shape[:-2], q.shape[:-2], strict=True)
+    )
+    fits = shared and k.shape == v.shape and k.shape[-2:] == q.shape[-2:]
+    if not (fits and dim == geometry.head_dim):
         shapes = [tuple(x.shape) for x in (q, k, v)]
         raise CodeError(
-            f"q, k, v have shapes {shapes}: need one shape [..., T, {geometry.head_dim}]"
+            f"q, k, v have shapes {shapes}: need one shape [..., T, {geometry.head_dim}], or leading "
+            "axes of length 1 in k and v"
         )
     if not 1 <= tokens <= geometry.window:
         raise CodeError(f"sequence of {tokens} tokens: allowed 1 to {geometry.window}, the window")

@@ -151,6 +151,34 @@ def test_each_head_of_a_layer_has_its_own_hardware():
         assert np.array_equal(got[1, head].numpy(), stream(FIXED, *alone, number=number))
 
 
+def test_grouped_queries_share_one_pair_of_arrays():
+    torch = pytest.importorskip("torch")
+    q = torch.from_numpy(codes(FIXED, 9, heads=(2, 3))[0])  # [Hkv, g, T, d]
+    k, v = (torch.from_numpy(x) for x in codes(FIXED, 9, heads=(2, 1))[1:])
+    drawn = head_variations(FIXED, [4, 5], q).map(lambda x: x[:, None])
+    got = causal_attention(FIXED, q, k, v, variation=drawn)
+    for head, number in enumerate((4, 5)):
+        for query in range(3):
+            alone = [x.numpy() for x in (q[head, query], k[head, 0], v[head, 0])]
+            expected = stream(FIXED, *alone, number=number)
+            assert np.array_equal(got[head, query].numpy(), expected)
+
+
+def test_what_a_group_shares_is_written_once():
+    spec = with_imperfections(SMALL, write_noise_v=0.05)
+    q, k, v = (x[None] for x in codes(spec, 9))
+    both = np.concatenate([q, q])
+    shared = causal_attention(
+        spec, both, k, v, variation=head_variation(spec, 0), noise=np.random.default_rng(0)
+    )
+    assert np.array_equal(shared[0], shared[1])
+    twice = (both, np.concatenate([k, k]), np.concatenate([v, v]))
+    each = causal_attention(
+        spec, *twice, variation=head_variation(spec, 0), noise=np.random.default_rng(0)
+    )
+    assert not np.array_equal(each[0], each[1])
+
+
 def test_sub_tiles_with_nothing_in_them_count_their_offset():
     spec = with_imperfections(SMALL, out_offset=1.0)
     zeros = np.zeros((1, 6))
