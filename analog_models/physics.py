@@ -293,8 +293,8 @@ def _check_sequence(spec: HardwareSpec, q: Array, k: Array, v: Array) -> None:
     if not (fits and dim == geometry.head_dim):
         shapes = [tuple(x.shape) for x in (q, k, v)]
         raise CodeError(
-            f"q, k, v have shapes {shapes}: need one shape [..., T, {geometry.head_dim}], or leading "
-            "axes of length 1 in k and v"
+            f"q, k, v have shapes {shapes}: need one shape [..., T, {geometry.head_dim}]; leading "
+            "axes of k and v may be 1"
         )
     if not 1 <= tokens <= geometry.window:
         raise CodeError(f"sequence of {tokens} tokens: allowed 1 to {geometry.window}, the window")
