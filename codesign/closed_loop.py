@@ -21,7 +21,7 @@ Predict = Callable[[Tensor], Tensor]
 class ClosedLoop:
     """A model and the heads that compute its attention; `model` is changed for good.
 
-    model: in double precision, its projections give codes (`ml.models.shipped.load_adapted`).
+    model: in double precision, its projections give codes (`ml.small.shipped.load_adapted`).
     """
 
     def __init__(self, model: LanguageModel, heads: Heads) -> None:

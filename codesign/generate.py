@@ -47,8 +47,9 @@ from cosim.run.building import build
 from cosim.run.compiled import Build
 from ml.errors import SettingError
 from ml.evaluate.perplexity import texts_of
-from ml.models.shipped import PACKAGES, load_adapted
+from ml.models.shipped import PACKAGES
 from ml.small.model import LanguageModel, ModelConfig
+from ml.small.shipped import load_adapted
 from ml.train import heldout, tokenizer
 
 SOURCE = "shakespeare"

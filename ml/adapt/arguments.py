@@ -59,7 +59,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--base", default="smollm2", help="folder of a Hugging Face model, or smollm2")
+    add("--base", default="smollm2", help="shipped, smollm2, or a folder (smollm2)")
     add("--text", default="corpus", help="folder of *.txt files, one file, or corpus")
     add("--out", type=Path, required=True, help="folder to write")
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")

@@ -37,24 +37,15 @@ from ml.adapt.student import adapted_tensors, load_adapted, new_student
 from ml.adapt.work import STAGES, Adaptation
 from ml.errors import SettingError
 from ml.evaluate.perplexity import perplexity_of
-from ml.models import smollm2
 from ml.models.convert import check_model
 from ml.models.delta import save_delta, weights_sha256
 from ml.models.families import GainCellModel
-from ml.models.folders import load_base, load_tokenizer
 from ml.models.low_rank import merge_low_rank
 from ml.models.network import mean_loss
-from ml.models.shipped import PACKAGES
+from ml.models.shipped import PACKAGES, find_base
 from ml.small.stages import load_stage, origin_of
 from ml.train.parallel import Ranks, joined
 from ml.train.text import check_ids, encode, read
-
-
-def base_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The softmax model and its tokenizer, from a folder or from the package of SmolLM2."""
-    if name == "smollm2":
-        return smollm2.load()
-    return load_base(name), load_tokenizer(name)
 
 
 def adaptation(
@@ -63,7 +54,7 @@ def adaptation(
     """The run that the command line describes, and its model's tokenizer."""
     settings, options = settings_of(given, ranks), options_of(given)
     spec = find_spec(given.spec)
-    teacher, tokenizer = base_model(given.base)
+    teacher, tokenizer = find_base(given.base)
     check_model(teacher, spec)
     check_context(teacher, given.context)
     if ranks.first:

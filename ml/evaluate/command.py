@@ -19,9 +19,8 @@ from torch import Tensor
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from common.arguments import integer, natural
 from common.errors import run_command
-from common.files import read_json, sha256, write_json, write_text
+from common.files import read_json, write_json, write_text
 from common.provenance import provenance
-from ml.checkpoint import load_tensors
 from ml.errors import SettingError
 from ml.evaluate.kinds import Kinds, heldout_kind, own_kinds
 from ml.evaluate.model_card import model_card
@@ -32,15 +31,20 @@ from ml.models.shipped import (
     CHECKPOINTS,
     PACKAGES,
     TEACHER,
-    load_adapted,
-    load_scaled,
-    load_teacher,
-    load_trained_on,
+    WEIGHTS,
 )
 from ml.small.adapt import TRAINED_STAGES
 from ml.small.control import STAGES as CONTROL_STAGES
 from ml.small.hardware_attention import on_hardware
 from ml.small.model import LanguageModel, ZeroAttention, blocks
+from ml.small.shipped import (
+    about,
+    digest,
+    load_adapted,
+    load_scaled,
+    load_teacher,
+    load_trained_on,
+)
 from ml.small.stages import StageFolder, origin_of
 from ml.train import heldout, tokenizer
 
@@ -84,7 +88,7 @@ class Stage(NamedTuple):
 def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> Iterator[Stage]:
     """The stages in order."""
     linear, soft = spec.linearised(), load_teacher(teacher).double()
-    finished = StageFolder(folder, origin_of(sha256(teacher), spec))
+    finished = StageFolder(folder, origin_of(digest(teacher), spec))
 
     def from_file(name: str, cell: HardwareSpec) -> tuple[Callable[[], LanguageModel], Path]:
         path = finished.file(name)
@@ -128,12 +132,12 @@ def evaluate(
     Raises ArtefactError for a file that is damaged, or a stage of another teacher or hardware.
     """
     rows: dict[str, dict[str, float] | None] = {}
-    run = load_tensors(options.adapted)[1].get("run", {})
+    run = about(options.adapted)
     report.begin(
         SHIPPED,
         **kinds.about,
         attention="exact, float64",
-        sha256={path.name: sha256(path) for path in (options.teacher, options.adapted)},
+        sha256=digests(options),
     )
     for label, name, trained, make, path in stages(
         options.teacher, options.adapted, options.folder, spec
@@ -207,6 +211,11 @@ def evaluate_smollm2(options: argparse.Namespace, spec: HardwareSpec, report: Re
     evaluate_pretrained(spec, report, options.texts, options.text)
 
 
+def digests(options: argparse.Namespace) -> dict[str, str]:
+    """SHA-256 of the weights of teacher and adapted model, by their files."""
+    return {f"{p.name}/{WEIGHTS}": digest(p) for p in (options.teacher, options.adapted)}
+
+
 def describe(
     options: argparse.Namespace,
     spec: HardwareSpec,
@@ -219,9 +228,9 @@ def describe(
         "preset": spec.name,
         "tokens": kinds.about["tokens"],
         "perplexity": {label: found and found[HELDOUT] for label, found in rows.items()},
-        "teacher": load_tensors(options.teacher)[1]["run"],
-        "adapted": load_tensors(options.adapted)[1]["run"],
-        "sha256": {path.name: sha256(path) for path in (options.teacher, options.adapted)},
+        "teacher": about(options.teacher),
+        "adapted": about(options.adapted),
+        "sha256": digests(options),
         **provenance(PACKAGES),
     }
 

@@ -21,13 +21,14 @@ from torch import Tensor
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from common.arguments import natural
 from common.errors import ArtefactError, run_command
-from common.files import sha256, write_json
+from common.files import write_json
 from common.provenance import provenance
 from ml.attention.surrogate import SurrogateOps
 from ml.evaluate.perplexity import perplexity, texts_of
 from ml.evaluate.sensitivity_plots import POINTS
-from ml.models.shipped import PACKAGES, TEACHER, load_scaled, load_teacher
+from ml.models.shipped import PACKAGES, TEACHER
 from ml.small.model import LanguageModel, blocks
+from ml.small.shipped import digest, load_scaled, load_teacher
 from ml.small.stages import origin_of
 from ml.train import heldout
 
@@ -106,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     spec, teacher = find_spec(options.spec), load_teacher(options.teacher)
-    origin = origin_of(sha256(options.teacher), spec)
+    origin = origin_of(digest(options.teacher), spec)
     student, spec = load_layerwise(options.stage, teacher, spec, origin), spec.linearised()
     texts = texts_of(heldout.load_joined(), teacher.config.context, options.texts)
     print(f"{'layers on gain cells':24} {'perplexity':>10} {'/ teacher':>9}")
@@ -115,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     record: dict[str, Any] = {
         **spec.hashes,
         "preset": spec.name,
-        "sha256": {path.name: sha256(path) for path in (options.teacher, options.stage)},
+        "sha256": {path.name: digest(path) for path in (options.teacher, options.stage)},
         "tokens": texts[:, 1:].numel(),
         "rows": [mix._asdict() for mix in found],
         **provenance((*PACKAGES, "matplotlib")),

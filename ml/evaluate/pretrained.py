@@ -19,12 +19,11 @@ from ml.models import smollm2
 from ml.models.convert import convert
 from ml.models.delta import load_delta, weights_sha256
 from ml.models.families import heads_of
-from ml.models.shipped import CHECKPOINTS
+from ml.models.shipped import DELTAS
 from ml.train import heldout, tokenizer
 from ml.train.text import check_ids, ids_of
 
 CONTEXT, TEXTS = 512, 16
-DELTAS = {stage: CHECKPOINTS / f"smollm2-{stage}.safetensors" for stage in ("linear", "cubic")}
 
 
 def heldout_ids(pretrained: PreTrainedTokenizerBase) -> Tensor:

@@ -26,15 +26,16 @@ from torch import Tensor
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from common.arguments import natural, seed_number
 from common.errors import ArtefactError, brief, run_command
-from common.files import read_text, sha256, write_json, write_text
+from common.files import read_text, write_json, write_text
 from common.provenance import provenance
 from ml.errors import SettingError
 from ml.evaluate.imperfect import imperfect
 from ml.evaluate.perplexity import perplexity, texts_of
 from ml.evaluate.sensitivity_plots import plot_sweeps
 from ml.evaluate.sweeps import Sweep, rescaled, sweeps
-from ml.models.shipped import ADAPTED, PACKAGES, load_adapted
+from ml.models.shipped import ADAPTED, PACKAGES
 from ml.small.model import LanguageModel
+from ml.small.shipped import digest, load_adapted
 from ml.train import heldout
 
 FOLDER = Path("build/sensitivity")
@@ -116,7 +117,7 @@ def write_points(path: Path, points: Iterable[Point]) -> Path:
 
 def run_id(adapted: Path, spec: HardwareSpec, texts: Tensor, seed: int) -> str:
     """What all points of one analysis share, as 16 hexadecimal digits."""
-    shared = [sha256(adapted), spec.ideal.codes_hash, texts.tolist(), seed]
+    shared = [digest(adapted), spec.ideal.codes_hash, texts.tolist(), seed]
     return hashlib.sha256(json.dumps(shared).encode()).hexdigest()[:16]
 
 
@@ -162,7 +163,7 @@ def describe(
     return {
         **spec.hashes,
         "preset": spec.name,
-        "adapted": {"file": options.adapted.name, "sha256": sha256(options.adapted)},
+        "adapted": {"file": options.adapted.name, "sha256": digest(options.adapted)},
         "texts": len(texts),
         "tokens": texts[:, 1:].numel(),
         "seed": options.seed,

@@ -1,70 +1,104 @@
-"""The checkpoints that ship, and how to load them as models."""
+"""The models that ship, and how a command finds the model that it is asked for.
+
+A name is "shipped" (the small GPT-2 of this project), "smollm2" (SmolLM2-135M of a package, its
+adapted weights as deltas in `ml/checkpoints`), or a folder.
+"""
 
 from pathlib import Path
+from typing import NamedTuple
 
-from analog_models.physics import EXACT, Ops
-from analog_models.spec import HardwareSpec
-from common.errors import ArtefactError, readable, shown
-from ml.checkpoint import load_tensors, load_weights
-from ml.small.hardware_attention import on_hardware
-from ml.small.model import LanguageModel, ModelConfig
-from ml.small.stages import load_stage
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from common.errors import ArtefactError, readable
+from ml.errors import SettingError
+from ml.models import smollm2
+from ml.models.config_file import CONFIG
+from ml.models.delta import load_delta
+from ml.models.families import GainCellModel
+from ml.models.folders import load_base, load_converted, load_tokenizer
 
 PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")  # named in every run
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
-TEACHER = CHECKPOINTS / "teacher.safetensors"
-ADAPTED = CHECKPOINTS / "adapted.safetensors"
+TEACHER, ADAPTED = CHECKPOINTS / "teacher", CHECKPOINTS / "adapted"  # folders
+WEIGHTS, RUN = "model.safetensors", "run.json"  # in each: the weights, and how they came about
+SHIPPED, SMOLLM2 = NAMES = ("shipped", "smollm2")
+STAGES = ("linear", "cubic")
+DELTAS = {stage: CHECKPOINTS / f"smollm2-{stage}.safetensors" for stage in STAGES}
 
 
-def load_teacher(path: Path = TEACHER, config: ModelConfig | None = None) -> LanguageModel:
-    """The softmax teacher, single precision. Raises ArtefactError."""
-    tensors, about = load_tensors(path)
-    if about.get("kind") != "teacher":
-        raise ArtefactError(f"{path}: kind is {shown(about.get('kind'))}, expected 'teacher'")
-    model = LanguageModel(config or ModelConfig())
-    load_weights(model, tensors, path)
-    return model.requires_grad_(False)
+class Found(NamedTuple):
+    """A model and the tokenizer that belongs to it."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
 
 
-def load_trained_on(path: Path, teacher: LanguageModel, origin: str | None = None) -> LanguageModel:
-    """The teacher as a stage of ml.small.control left it, single precision.
+class FoundAdapted(NamedTuple):
+    """A model on gain-cell hardware and the tokenizer that belongs to it."""
 
-    Raises ArtefactError, as `ml.small.stages.load_stage` for the stage of another `origin`.
+    model: GainCellModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load_teacher(folder: str | Path = TEACHER) -> PreTrainedModel:
+    """The softmax teacher of the shipped model, single precision. Raises as `load_base`."""
+    return load_base(folder)
+
+
+def load_adapted(stage: str = "cubic", folder: str | Path = ADAPTED) -> GainCellModel:
+    """The shipped adapted model, double precision: its codes do not depend on the order of sums.
+
+    Raises ArtefactError as `load_converted`, SettingError for a stage that does not ship.
     """
-    return _from_stage(LanguageModel(teacher.config), path, origin)
+    model = load_converted(folder)
+    _check_stage(model, stage, folder)
+    return model
 
 
-def load_scaled(
-    path: Path, teacher: LanguageModel, spec: HardwareSpec, origin: str, ops: Ops = EXACT
-) -> LanguageModel:
-    """The student as a stage of ml.small.adapt left it, scalers not folded, on the cell of `spec`.
+def find_base(name: str | Path) -> Found:
+    """The softmax model `name`, single precision: "shipped", "smollm2", or a folder.
 
-    Single precision. Raises ArtefactError, as `ml.small.stages.load_stage` for another `origin`.
+    Raises ArtefactError for a name that is none of them and for a folder that holds no whole model.
     """
-    student = LanguageModel(teacher.config, on_hardware(spec, ops, scaled=True))
-    return _from_stage(student, path, origin)
+    if name == SMOLLM2:
+        return Found(*smollm2.load())
+    folder = TEACHER if name == SHIPPED else _folder(name)
+    return Found(load_base(folder), load_tokenizer(folder))
 
 
-def _from_stage(model: LanguageModel, path: Path, origin: str | None) -> LanguageModel:
-    load_weights(model, load_stage(path, origin)[0], path)
-    return model.requires_grad_(False)
+def find_model(name: str | Path, stage: str | None = None) -> FoundAdapted:
+    """The model `name` on gain-cell hardware: "shipped", "smollm2", or a folder.
 
-
-def load_adapted(
-    spec: HardwareSpec, path: Path = ADAPTED, config: ModelConfig | None = None, ops: Ops = EXACT
-) -> LanguageModel:
-    """The adapted model on the hardware of `spec`, scalers folded, double precision.
-
-    Raises ArtefactError, also when the checkpoint was adapted to another specification.
+    A folder is one that save_pretrained wrote, or the output folder of `ml.adapt`. stage: "linear"
+    or "cubic"; without one that of the folder, else cubic. The shipped model comes in double
+    precision, SmolLM2 in single, a folder in its own. Raises ArtefactError for a name that is none
+    of them, for what is missing or damaged, and for a package that is not installed; SettingError
+    for a stage that the model was not adapted to; ModelError for a model that was never converted.
     """
-    tensors, about = load_tensors(path)
-    if about.get("kind") != "adapted":
-        raise ArtefactError(f"{path}: kind is {shown(about.get('kind'))}, expected 'adapted'")
-    if about.get("codes_hash") != spec.codes_hash:
+    if stage is not None and stage not in STAGES:
+        raise SettingError(f"stage is {stage!r}, must be one of {', '.join(STAGES)}")
+    if name == SMOLLM2:
+        base, tokenizer = smollm2.load()
+        return FoundAdapted(load_delta(DELTAS[stage or "cubic"], base).eval(), tokenizer)
+    folder = ADAPTED if name == SHIPPED else _folder(name)
+    model = load_converted(folder)
+    _check_stage(model, stage, folder)
+    return FoundAdapted(model, load_tokenizer(folder))
+
+
+def _folder(name: str | Path) -> Path:
+    """The folder `name`, or what ml.adapt leaves as `model` in it."""
+    folder = Path(name)
+    if not folder.is_dir():
         raise ArtefactError(
-            f"{path}: adapted to a specification of codes {readable(about.get('codes_hash'))}, "
-            f"but {spec.name} has {spec.codes_hash}"
+            f"{readable(str(name))}: no such model; give {SHIPPED}, {SMOLLM2}, or a folder with "
+            f"{CONFIG}"
         )
-    model = LanguageModel(config or ModelConfig(), on_hardware(spec, ops)).double()
-    load_weights(model, tensors, path)
-    return model.requires_grad_(False)
+    inner = folder / "model"
+    return inner if not (folder / CONFIG).exists() and (inner / CONFIG).exists() else folder
+
+
+def _check_stage(model: GainCellModel, stage: str | None, folder: str | Path) -> None:
+    if stage is not None and stage != model.config.stage:
+        raise SettingError(f"stage is {stage!r}, but {folder} is of stage {model.config.stage!r}")

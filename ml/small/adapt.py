@@ -30,12 +30,13 @@ from common.provenance import provenance
 from ml.attention.surrogate import SurrogateOps
 from ml.checkpoint import load_weights, save_tensors
 from ml.evaluate.perplexity import mean_loss, perplexity_of, texts_of
-from ml.models.shipped import ADAPTED, PACKAGES, TEACHER, load_teacher, load_trained_on
+from ml.models.shipped import ADAPTED, PACKAGES, TEACHER
 from ml.small.hardware_attention import fold, on_hardware
 from ml.small.initialise import initialise
 from ml.small.losses import distillation_loss, layer_wise_loss
 from ml.small.matching import match, measure, refit
 from ml.small.model import LanguageModel
+from ml.small.shipped import digest, load_teacher, load_trained_on
 from ml.small.stages import StageFolder, origin_of
 from ml.small.train import load_tokens
 from ml.train import corpus
@@ -270,7 +271,7 @@ def work_of(options: argparse.Namespace) -> Adaptation:
     }
     return Adaptation(
         teacher=load_teacher(options.teacher),
-        teacher_sha256=sha256(options.teacher),
+        teacher_sha256=digest(options.teacher),
         spec=find_spec(options.spec),
         tokens=load_tokens(options.cache),
         settings=settings,

@@ -21,9 +21,10 @@ from common.provenance import provenance
 from ml.checkpoint import save_tensors
 from ml.errors import SettingError
 from ml.finite import finite_outputs
-from ml.models.shipped import ADAPTED, PACKAGES, load_adapted
+from ml.models.shipped import ADAPTED, PACKAGES
 from ml.small.hardware_attention import Codes, attention_layers
 from ml.small.model import LanguageModel, blocks
+from ml.small.shipped import digest, load_adapted
 from ml.train import heldout, tokenizer
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -120,7 +121,7 @@ def write_golden(spec: HardwareSpec, checkpoint: Path, source: str, folder: Path
     manifest = write_vectors(spec, files, bpe, folder)
     manifest["files"]["wrap.safetensors"] |= {"layer": layer, "head": head, "texts_of": context}
     manifest |= {
-        "checkpoint": {"file": checkpoint.name, "sha256": sha256(checkpoint)},
+        "checkpoint": {"file": checkpoint.name, "sha256": digest(checkpoint)},
         "source": f"held-out split of {source}",
         **provenance(PACKAGES),
     }

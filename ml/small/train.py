@@ -20,8 +20,9 @@ from common.files import sha256, write_json
 from common.provenance import provenance
 from ml.checkpoint import check_tokens, load_tensors, save_tensors
 from ml.evaluate.perplexity import mean_loss, texts_of
-from ml.models.shipped import PACKAGES, TEACHER, load_teacher
+from ml.models.shipped import PACKAGES, TEACHER
 from ml.small.model import LanguageModel, ModelConfig, next_token_loss
+from ml.small.shipped import about, digest, load_teacher
 from ml.train import corpus, tokenizer
 from ml.train.loop import Run, Settings, fit, sample_batch, write_log
 
@@ -31,16 +32,16 @@ VALIDATION_TEXTS = 128
 def load_tokens(cache: Path) -> dict[str, Tensor]:
     """Token ids of every split, from the cached corpus and the shipped tokenizer; cached, too."""
     text, path = corpus.load(cache), cache / "tokens.safetensors"
-    about = {"corpus_sha256": text.digest(), "tokenizer_sha256": sha256(tokenizer.TOKENIZER_FILE)}
+    origin = {"corpus_sha256": text.digest(), "tokenizer_sha256": sha256(tokenizer.TOKENIZER_FILE)}
     if path.exists():
         found, described = load_tensors(path)
-        if described == about:
+        if described == origin:
             check_tokens(found, vars(text), path, tokenizer.VOCABULARY)
             return found
     bpe = tokenizer.load()
     parts = {name: tokenizer.encode(bpe, part) for name, part in vars(text).items()}
     tokens = {name: torch.from_numpy(ids.astype(np.int32)) for name, ids in parts.items()}
-    save_tensors(path, tokens, about)
+    save_tensors(path, tokens, origin)
     return tokens
 
 
@@ -141,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     tokens, start = load_tokens(options.cache), None
     if options.start:
         model = load_teacher(options.start).requires_grad_(True)
-        start = {"sha256": sha256(options.start), **load_tensors(options.start)[1]}
+        start = {"sha256": digest(options.start), "kind": "teacher", "run": about(options.start)}
     else:
         generator = torch.Generator().manual_seed(settings.seed)
         model = LanguageModel(ModelConfig()).initialise(generator)

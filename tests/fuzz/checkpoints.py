@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from analog_models.spec import load_preset
 from ml.checkpoint import load_tensors, load_weights, save_tensors
-from ml.models.shipped import load_adapted, load_teacher
 from ml.small.hardware_attention import on_hardware
 from ml.small.model import LanguageModel, ModelConfig
+from ml.small.shipped import load_adapted, load_teacher
 from ml.small.stages import StageFolder, origin_of
 from ml.train import heldout
 from ml.train.loop import Run, Settings

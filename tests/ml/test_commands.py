@@ -52,7 +52,7 @@ def test_help_names_the_command(name, capsys):
         ),
         ("attention.bench", ["--heads", "0"], "heads is 0, must be above 0"),
         ("small.train", ["--batch", "0"], "batch is 0, must be above 0"),
-        ("evaluate", ["--teacher", str(ADAPTED)], "expected 'teacher'"),
+        ("evaluate", ["--teacher", str(ADAPTED)], "it is converted already"),
     ],
 )
 def test_bad_input_is_one_line(name, arguments, message, capsys):

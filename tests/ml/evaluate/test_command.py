@@ -7,7 +7,6 @@ import torch
 
 from common.errors import ArtefactError, GaincellError
 from common.files import read_json, sha256
-from ml.checkpoint import load_tensors
 from ml.errors import SettingError
 from ml.evaluate.command import (
     evaluate,
@@ -19,9 +18,10 @@ from ml.evaluate.command import (
 )
 from ml.evaluate.kinds import Kinds, heldout_kind
 from ml.evaluate.table import HELDOUT, Report
-from ml.models.shipped import ADAPTED, TEACHER, load_teacher, load_trained_on
+from ml.models.shipped import ADAPTED, RUN, TEACHER
 from ml.small.hardware_attention import attention_layers, on_hardware
 from ml.small.model import LanguageModel, ModelConfig
+from ml.small.shipped import digest, load_teacher, load_trained_on
 from ml.small.stages import StageFolder, origin_of
 from ml.train import heldout
 
@@ -73,7 +73,7 @@ def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, kinds, 
 def stage_of(teacher, spec, folder, name="init"):
     """The file of a stage that ml.small.adapt could have left for this teacher."""
     student = LanguageModel(ModelConfig(), on_hardware(spec, scaled=True))
-    stages = StageFolder(folder, origin_of(sha256(teacher), spec))
+    stages = StageFolder(folder, origin_of(digest(teacher), spec))
     stages.save(name, student.state_dict(), None)
     return stages.file(name)
 
@@ -116,7 +116,7 @@ def test_rows_name_their_stages_and_what_they_took(spec, options):
     assert {(row.text, row.preset) for row in report.rows} == {(HELDOUT, "p")}
     assert rows["teacher"] == {HELDOUT: report.rows[0].perplexity}
     used = {row.stage: row.tokens_used for row in report.rows}
-    run = load_tensors(ADAPTED)[1]["run"]
+    run = read_json(ADAPTED / RUN)
     assert used["teacher"] == used["naive"] == 0
     assert used["cubic"] == sum(run["tokens_seen"].values())
     assert report.rows[0].stage == "teacher" and report.rows[0].ratio_to_teacher == 1

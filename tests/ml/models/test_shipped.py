@@ -1,7 +1,8 @@
-"""The checkpoints that ship: finite, of this hardware, as good as claimed."""
+"""The models that ship: finite, of this hardware, as good as claimed, and found by their names."""
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -9,13 +10,30 @@ from safetensors.torch import save_file
 
 from common.errors import ArtefactError
 from common.files import read_json, sha256
-from ml.attention.surrogate import SurrogateOps
 from ml.checkpoint import load_tensors
-from ml.evaluate.command import CARD_FILE, EVALUATION_FILE, OTHER_TEXT_FILES, without_attention
+from ml.errors import ModelError, SettingError
+from ml.evaluate.command import CARD_FILE, EVALUATION_FILE, OTHER_TEXT_FILES
+from ml.evaluate.golden import codes_of, make_wrap
 from ml.evaluate.model_card import model_card
 from ml.evaluate.perplexity import mean_loss, texts_of
-from ml.models.shipped import ADAPTED, CHECKPOINTS, TEACHER, load_adapted, load_teacher
-from ml.train import heldout
+from ml.models.convert import convert
+from ml.models.families import attention_modules, heads_of
+from ml.models.network import hooked
+from ml.models.shipped import (
+    ADAPTED,
+    CHECKPOINTS,
+    RUN,
+    TEACHER,
+    WEIGHTS,
+    find_base,
+    find_model,
+    load_adapted,
+    load_teacher,
+)
+from ml.small.golden import GOLDEN
+from ml.train import heldout, tokenizer
+from ml.train.text import token_ids
+from tests.ml import tiny
 
 TEXTS = 10
 
@@ -26,56 +44,128 @@ def texts() -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def teacher_loss(texts) -> float:
-    return mean_loss(load_teacher(), texts)
+def adapted():
+    return load_adapted()
+
+
+def loss_of(model, texts: torch.Tensor) -> float:
+    return mean_loss(lambda ids: model(ids, use_cache=False).logits, texts)
 
 
 @pytest.fixture(scope="module")
-def adapted_loss(texts) -> float:
-    from analog_models.spec import load_preset
-
-    return mean_loss(load_adapted(load_preset(), ops=SurrogateOps()).float(), texts)
+def teacher_loss(texts) -> float:
+    return loss_of(load_teacher(), texts)
 
 
-def test_both_are_finite_and_in_half_precision():
-    for path in (TEACHER, ADAPTED):
-        tensors, _ = load_tensors(path)
-        assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+@pytest.fixture(scope="module")
+def adapted_loss(adapted, texts) -> float:
+    return loss_of(adapted, texts)
 
 
-def test_the_adapted_one_is_of_the_preset(spec):
-    assert load_tensors(ADAPTED)[1]["codes_hash"] == spec.codes_hash
-    described = read_json(ADAPTED.with_suffix(".json"))
-    assert described["codes_hash"] == spec.codes_hash and described["sha256"] == sha256(ADAPTED)
+def loss_without_attention(model, texts: torch.Tensor) -> float:
+    def silent(_i, _args, _kwargs, output):
+        return (torch.zeros_like(output[0]), *output[1:])
+
+    with hooked(attention_modules(model), silent):
+        return loss_of(model, texts)
+
+
+def test_weights_are_in_half_precision_and_scales_in_double():
+    for folder, others in ((TEACHER, set()), (ADAPTED, {torch.float64})):
+        tensors, _ = load_tensors(folder / WEIGHTS)
+        own = {t.dtype for name, t in tensors.items() if ".heads." not in name}
+        assert own == {torch.float16}
+        assert {t.dtype for t in tensors.values()} - own == others
+
+
+def test_the_adapted_one_is_of_the_preset(adapted, spec):
+    assert adapted.config.codes_hash == adapted.config.spec.codes_hash == spec.codes_hash
+    assert adapted.dtype == torch.float64
 
 
 def test_it_was_adapted_from_the_shipped_teacher():
-    assert load_tensors(ADAPTED)[1]["run"]["teacher_sha256"] == sha256(TEACHER)
+    assert read_json(ADAPTED / RUN)["teacher_sha256"] == sha256(TEACHER / WEIGHTS)
 
 
-def test_another_hardware_is_refused_in_one_line(spec):
+def test_its_signals_are_codes_in_the_projections_themselves(adapted, spec):
+    """Scales of one over full scale are exact there and back in double precision."""
+    for heads in heads_of(adapted):
+        for name in ("q", "k", "v"):
+            full = spec.levels.full_scale[name]
+            assert torch.all(full * heads.get_parameter(f"scaler_{name}") == 1)
+            assert not heads.get_parameter(f"offset_{name}").any()
+
+
+def test_another_hardware_is_refused_in_one_line(spec, tmp_path):
+    folder = shutil.copytree(ADAPTED, tmp_path / "adapted")
     other = spec.replace(name="other", converter__s_sat=81.0)
-    with pytest.raises(ArtefactError) as caught:
-        load_adapted(other)
-    message = (
-        f"adapted to a specification of codes {spec.codes_hash}, but other has {other.codes_hash}"
-    )
-    assert str(caught.value) == f"{ADAPTED}: {message}"
+    (folder / "hardware.json").write_text(json.dumps(other.to_tree()))
+    with pytest.raises(ArtefactError, match=other.codes_hash) as caught:
+        find_model(folder)
+    assert spec.codes_hash in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_checkpoints_cannot_be_confused(spec):
-    with pytest.raises(ArtefactError, match=r"kind is 'teacher', expected 'adapted'$"):
-        load_adapted(spec, TEACHER)
-    with pytest.raises(ArtefactError, match=r"kind is 'adapted', expected 'teacher'$"):
-        load_teacher(ADAPTED)
+def test_teacher_and_adapted_cannot_be_confused():
+    with pytest.raises(ModelError, match=r"load it with transformers and give it to ml\.models"):
+        find_model(TEACHER)
+    with pytest.raises(ModelError, match=r"it is converted already$"):
+        find_base(ADAPTED)
 
 
-def test_nan_in_weights_is_refused(spec, tmp_path):
-    tensors, about = load_tensors(ADAPTED)
-    tensors["norm.bias"][3] = float("nan")
-    save_file(tensors, tmp_path / "a.safetensors", {"about": json.dumps(about)})
-    with pytest.raises(ArtefactError, match=r"tensor norm\.bias holds a value that is not finite$"):
-        load_adapted(spec, tmp_path / "a.safetensors")
+def test_nan_in_weights_is_refused(tmp_path):
+    folder = shutil.copytree(ADAPTED, tmp_path / "adapted")
+    tensors, _ = load_tensors(folder / WEIGHTS)
+    tensors["transformer.ln_f.bias"][3] = float("nan")
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+    with pytest.raises(ArtefactError, match=r"ln_f\.bias holds a value that is not finite"):
+        find_model(folder)
+
+
+def test_both_golden_files_are_reproduced_code_for_code(adapted):
+    passage, wrap = (load_tensors(GOLDEN / f"{n}.safetensors")[0] for n in ("passage", "wrap"))
+    codes, predicted = codes_of(adapted, passage["tokens"].long())
+    for name in ("q", "k", "v", "out"):
+        assert torch.equal(getattr(codes, name), passage[name].double()), name
+    assert torch.equal(predicted.int(), passage["predicted"])
+    entry = read_json(GOLDEN / "manifest.json")["files"]["wrap.safetensors"]
+    fresh = make_wrap(adapted, wrap["tokens"].long(), entry["layer"], entry["head"])
+    assert fresh.keys() == wrap.keys()
+    for name, tensor in fresh.items():
+        assert torch.equal(wrap[name], tensor), name
+
+
+def test_every_tokenizer_is_that_of_the_training():
+    for folder in (TEACHER, ADAPTED):
+        assert sha256(folder / "tokenizer.json") == sha256(tokenizer.TOKENIZER_FILE)
+    own, text = tokenizer.load(), tokenizer.load().decode(heldout.load()["austen"].tolist()[:9000])
+    found = find_base("shipped").tokenizer
+    assert token_ids(found, text) == own.encode(text).ids
+    assert found.eos_token_id == 0 and found.decode(token_ids(found, text)) == text
+
+
+def test_models_are_found_by_name_and_by_folder(adapted, tmp_path):
+    for name in ("shipped", ADAPTED):
+        found = find_model(name, "cubic")
+        for key, tensor in found.model.state_dict().items():
+            assert torch.equal(tensor, adapted.state_dict()[key])
+    teacher = find_base("shipped").model
+    assert torch.equal(teacher.lm_head.weight, load_teacher().lm_head.weight)
+    converted = convert(tiny.tiny_model(), tiny.tiny_spec())
+    converted.save_pretrained(tmp_path / "model")
+    tiny.tiny_tokenizer().save_pretrained(tmp_path / "model")
+    assert find_model(str(tmp_path)).model.config.model_type == "gaincell_llama"
+
+
+def test_names_and_stages_that_are_none_are_refused():
+    message = "gpt9: no such model; give shipped, smollm2, or a folder with config.json"
+    for find in (find_base, find_model):
+        with pytest.raises(ArtefactError) as caught:
+            find("gpt9")
+        assert str(caught.value) == message
+    with pytest.raises(SettingError, match=r"^stage is 'quartic', must be one of linear, cubic$"):
+        find_model("shipped", "quartic")
+    with pytest.raises(SettingError, match=r"^stage is 'linear', but .* is of stage 'cubic'$"):
+        find_model("shipped", "linear")
 
 
 def test_adapted_perplexity_is_within_a_twentieth_of_the_teachers(teacher_loss, adapted_loss):
@@ -83,18 +173,17 @@ def test_adapted_perplexity_is_within_a_twentieth_of_the_teachers(teacher_loss, 
     assert math.exp(adapted_loss - teacher_loss) <= 1.05
 
 
-def test_attention_matters_in_both(spec, texts, teacher_loss, adapted_loss):
-    for model, loss in (
-        (load_teacher(), teacher_loss),
-        (load_adapted(spec).float(), adapted_loss),
-    ):
-        assert math.exp(mean_loss(without_attention(model), texts) - loss) >= 1.5
+def test_attention_matters_in_both(adapted, texts, teacher_loss, adapted_loss):
+    for model, loss in ((load_teacher(), teacher_loss), (adapted, adapted_loss)):
+        assert math.exp(loss_without_attention(model, texts) - loss) >= 1.5
 
 
 def test_the_recorded_evaluation_is_of_these_checkpoints(spec):
     record = read_json(EVALUATION_FILE)
     assert record["codes_hash"] == spec.codes_hash
-    assert record["sha256"] == {TEACHER.name: sha256(TEACHER), ADAPTED.name: sha256(ADAPTED)}
+    assert record["sha256"] == {
+        f"{folder.name}/{WEIGHTS}": sha256(folder / WEIGHTS) for folder in (TEACHER, ADAPTED)
+    }
     ratio = record["perplexity"]["cubic, adapted"] / record["perplexity"]["teacher"]
     assert ratio <= 1.02
 
@@ -124,12 +213,12 @@ def test_the_card_says_what_smollm2_lost_on_other_text(stage, least):
 
 
 @pytest.mark.slow
-def test_the_recorded_perplexities_are_reproduced(spec):
+def test_the_recorded_perplexities_are_reproduced(adapted):
     record = read_json(EVALUATION_FILE)
     all_texts = texts_of(heldout.load_joined(), 256, record["tokens"] // 256)
     for name, model in (
         ("teacher", load_teacher().double()),
-        ("cubic, adapted", load_adapted(spec)),
+        ("cubic, adapted", adapted),
     ):
-        measured = math.exp(mean_loss(model, all_texts))
+        measured = math.exp(loss_of(model, all_texts))
         assert measured == pytest.approx(record["perplexity"][name], rel=1e-4)

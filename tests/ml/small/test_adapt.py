@@ -10,12 +10,12 @@ import torch
 from common.errors import ArtefactError
 from common.files import sha256
 from ml.evaluate.perplexity import mean_loss
-from ml.models.shipped import load_adapted, load_trained_on
 from ml.small import adapt as adapt_module
 from ml.small.adapt import Adaptation, adapt, export, load_stage
 from ml.small.control import train_control
 from ml.small.hardware_attention import attention_layers
 from ml.small.losses import distillation_loss
+from ml.small.shipped import load_adapted, load_trained_on
 from ml.train.loop import Settings
 from tests.ml.conftest import TINY
 

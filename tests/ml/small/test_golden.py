@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from analog_models.head import GoldenHead
-from common.files import read_json, sha256
+from common.files import read_json
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError
-from ml.models.shipped import ADAPTED, load_adapted
+from ml.models.shipped import ADAPTED
 from ml.small.golden import (
     GOLDEN,
     PASSAGE_TOKENS,
@@ -18,6 +18,7 @@ from ml.small.golden import (
     make_passage,
     write_golden,
 )
+from ml.small.shipped import digest, load_adapted
 from ml.train import heldout, tokenizer
 
 MANIFEST = read_json(GOLDEN / "manifest.json")
@@ -36,7 +37,7 @@ def wrap() -> dict[str, torch.Tensor]:
 def test_they_are_of_this_preset_and_checkpoint(spec):
     assert MANIFEST["codes_hash"] == spec.codes_hash
     assert MANIFEST["window"] == spec.geometry.window
-    assert MANIFEST["checkpoint"] == {"file": ADAPTED.name, "sha256": sha256(ADAPTED)}
+    assert MANIFEST["checkpoint"] == {"file": ADAPTED.name, "sha256": digest(ADAPTED)}
 
 
 @pytest.mark.parametrize("name", ["passage.safetensors", "wrap.safetensors"])
