@@ -206,7 +206,7 @@ def test_a_run_can_begin_with_a_stage_of_another(finished, inputs, tmp_path, no_
         (["--tokens=10"], SettingError, "tokens is 10 for layerwise, must be at least one step"),
         (["--tokens=cubic=10"], SettingError, "tokens is 10 for cubic"),
         (["--positive-share=2"], SettingError, r"positive_share is 2.0, must be in \(0, 1\)"),
-        (["--base=none"], ArtefactError, "none: no such folder"),
+        (["--base=none"], ArtefactError, "none: no such model; give shipped, smollm2, or a folder"),
         (["--start=linear"], SettingError, "start is 'linear', must be STAGE=FILE"),
         (["--spec=none.json"], Exception, "none.json"),
     ],
