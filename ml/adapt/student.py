@@ -12,10 +12,10 @@ from transformers import PreTrainedModel
 
 from analog_models.spec import HardwareSpec
 from ml.adapt.work import ON_CUBIC, Adaptation, Options
-from ml.attention.fast import fast_attention
+from ml.attention.backend import FAST
+from ml.attention.heads import use
 from ml.checkpoint import fitted
 from ml.models.convert import convert
-from ml.models.families import heads_of
 from ml.models.low_rank import LowRank, add_low_rank
 from ml.models.network import Network, freeze
 
@@ -27,8 +27,7 @@ def new_student(
 ) -> Network:
     """The model on the cell that `stage` ends on, heads and updates of the MLP still to be set."""
     model = convert(teacher, spec, "cubic" if stage in ON_CUBIC else "linear", options.mixing)
-    for heads in heads_of(model):
-        heads.attend = fast_attention
+    use(model, FAST)
     network = Network(model.eval(), options.dtype)
     if options.mlp_rank:
         add_low_rank(network, options.mlp_rank, options.seed)

@@ -57,6 +57,34 @@ def _by_code(by_level: list[Tensor], codes: Tensor) -> list[Tensor]:
     return [table.index_select(0, index).view(codes.shape) for table in by_level]
 
 
+def step(
+    spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, starts: Tensor | None = None
+) -> Tensor:
+    """Output codes of the last token alone: q [B, Hq, 1, D], k and v [B, Hkv, n, D] codes.
+
+    Code for code what `exact_attention` gives in float64. n is at least the window, or all tokens
+    of the sequence; starts: [B] index of its first token, or of one in the same slot where that is
+    forgotten; None: 0. Returns [B, Hq, 1, D], float64.
+    """
+    rows, window, latest = spec.geometry.subtile, spec.geometry.window, k.shape[-2] - 1
+    first = torch.zeros(1, dtype=torch.long, device=k.device) if starts is None else starts
+    first = first.to(k.device)[:, None]
+    used = min(window, -(-k.shape[-2] // rows) * rows)
+    age = ((latest - first) % window - torch.arange(used, device=k.device)) % window  # [B, slot]
+    token = latest - age
+    k, v = (_by_slot(x, token.clamp_min(0)) for x in (k, v))
+    age = torch.where(token >= first, age, -1)
+    return attend_slots(spec, q.squeeze(-2), k, v, age).unsqueeze(-2)
+
+
+def _by_slot(codes: Tensor, token: Tensor) -> Tensor:
+    """Codes [B, H, n, D] of the tokens [B or 1, slot] -> [B, H, slot, D]."""
+    if len(token) == 1:
+        return codes.index_select(-2, token[0])
+    batch = torch.arange(len(token), device=codes.device)[:, None]
+    return codes.transpose(1, 2)[batch, token].transpose(1, 2)
+
+
 class WindowCache:
     """Key and value codes of one layer, [B, Hkv, slot, D] in uint8, for a batch in step.
 

@@ -7,16 +7,16 @@ costs the digital side D multiplications per channel and token, or one scale per
 and outputs have one scale per channel, which folds into the projections around it.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from analog_models.physics import Ops
 from analog_models.spec import HardwareSpec
-from ml.attention.exact import exact_attention
-from ml.attention.fast import fast_attention
-from ml.attention.precision import doubles, whole_numbers
+from ml.attention.backend import DEFAULT, Backend
+from ml.attention.precision import whole_numbers
 from ml.attention.surrogate import SurrogateOps
 from ml.errors import ModelError
 
@@ -25,9 +25,11 @@ class GainCellHeads(nn.Module):
     """Query heads [Hq] that share key and value heads [Hkv] on the hardware of `spec`.
 
     Starts as the naive map: q as it is, k and v around the middle of their range. `mixing` gives
-    queries and keys a matrix per head instead of a scale per channel. `attend` computes output
-    codes from codes, `attend(spec, q, k, v)`; without one it is `fast_attention` where gradients
-    flow and `exact_attention` in double precision elsewhere.
+    queries and keys a matrix per head instead of a scale per channel.
+
+    Attributes:
+        backend: computes output codes from codes; `use` gives a model one.
+        layer: number of the layer that the heads are of, as `use` has counted.
     """
 
     mix_q: nn.Parameter
@@ -53,7 +55,8 @@ class GainCellHeads(nn.Module):
         self.spec, self.mixing = spec, mixing
         self.query_heads, self.kv_heads = query_heads, kv_heads
         self.ops: Ops = ops or SurrogateOps()
-        self.attend: Callable[[HardwareSpec, Tensor, Tensor, Tensor], Tensor] | None = None
+        self.backend: Backend = DEFAULT
+        self.layer = 0
         dim = spec.geometry.head_dim
         shapes = {"q": query_heads, "k": kv_heads, "v": kv_heads, "out": query_heads}
         middles = {"q": 0.0, "k": 0.5, "v": 0.5, "out": 0.0}
@@ -98,12 +101,14 @@ class GainCellHeads(nn.Module):
     def counts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Output codes [..., Hq, T, D] for codes of sequences that start with an empty window."""
         with whole_numbers(q):
-            if self.attend is not None:
-                return self.attend(self.spec, q, k, v)
-            if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
-                return fast_attention(self.spec, q, k, v, self.ops)
-            exact = exact_attention(self.spec, doubles(q), doubles(k), doubles(v))
-            return exact.to(q.dtype)
+            return self.backend.attend(self.layer, self.spec, q, k, v)
+
+    def latest_counts(
+        self, q: Tensor, k: Tensor, v: Tensor, starts: Tensor | None = None
+    ) -> Tensor:
+        """Output codes of the latest tokens alone, of the type of q; as `Backend.attend_latest`."""
+        with whole_numbers(q):
+            return self.backend.attend_latest(self.layer, self.spec, q, k, v, starts).to(q.dtype)
 
     def decode(self, out: Tensor) -> Tensor:
         """Output codes [..., Hq, T, D] -> the output of the heads."""
@@ -117,3 +122,22 @@ class GainCellHeads(nn.Module):
 def heads_of(model: nn.Module) -> list[GainCellHeads]:
     """The gain-cell heads of a model, layer by layer."""
     return [m for m in model.modules() if isinstance(m, GainCellHeads)]
+
+
+def use(model: nn.Module, backend: Backend) -> None:
+    """Let `backend` compute the output codes of all heads of a model, from now on."""
+    for number, heads in enumerate(heads_of(model)):
+        heads.backend, heads.layer = backend, number
+
+
+@contextmanager
+def using(model: nn.Module, backend: Backend) -> Iterator[None]:
+    """Inside, `backend` computes the output codes of all heads of `model`; then what did before."""
+    layers = heads_of(model)
+    before = [heads.backend for heads in layers]
+    use(model, backend)
+    try:
+        yield
+    finally:
+        for heads, own in zip(layers, before, strict=True):
+            heads.backend = own

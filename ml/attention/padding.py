@@ -1,5 +1,6 @@
 """Padding of a batch: which tokens of each sequence are real, and where they stand."""
 
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 import torch
@@ -25,6 +26,23 @@ def starts_of(mask: Tensor | None) -> Tensor | None:
     if bool(mask[:, 0].all()):
         return None
     return torch.where(mask.any(-1), mask.int().argmax(-1), mask.shape[-1])
+
+
+def aligned(signals: Iterable[Tensor], starts: Tensor | None) -> list[Tensor]:
+    """Signals [B, H, T, D] of sequences that start at `starts` [B], all moved to start at 0."""
+    return [x if starts is None else _moved(x, starts) for x in signals]
+
+
+def restored(x: Tensor, starts: Tensor | None) -> Tensor:
+    """X [B, H, T, D] as it was before `aligned`."""
+    return x if starts is None else _moved(x, -starts)
+
+
+def _moved(x: Tensor, by: Tensor) -> Tensor:
+    """X [B, H, T, D] with each sequence moved towards its start by [B] tokens, around the end."""
+    tokens = x.shape[-2]
+    index = (torch.arange(tokens, device=x.device) + by[:, None]) % tokens
+    return x.gather(-2, index[:, None, :, None].expand(x.shape))
 
 
 def padding_mask(

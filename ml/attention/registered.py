@@ -5,18 +5,16 @@ with the attention module, whose `heads` are the hardware. Sequences of a batch 
 (left padding) are moved to the start of their window and back, so that padding changes nothing.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, causal_mask_function
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from ml.attention.cache import CODES, step
+from ml.attention.cache import CODES
 from ml.attention.heads import GainCellHeads
-from ml.attention.padding import starts_of
+from ml.attention.padding import aligned, restored, starts_of
 from ml.errors import ModelError
 
 NAME = "gaincell"
@@ -78,8 +76,8 @@ def gaincell_attention(
     elif attention_mask is None:  # the module as a whole, where hooks may watch its signals
         return heads(query, key, value).transpose(1, 2), None
     else:
-        out = heads.counts(*_aligned(heads.codes(query, key, value), attention_mask))
-        out = _restored(out, attention_mask)
+        out = heads.counts(*aligned(heads.codes(query, key, value), attention_mask))
+        out = restored(out, attention_mask)
     return heads.decode(out).to(query.dtype).transpose(1, 2), None
 
 
@@ -102,31 +100,10 @@ def _cached(
     heads: GainCellHeads, query: Tensor, k: Tensor, v: Tensor, starts: Tensor | None
 ) -> Tensor:
     """Output codes of the last tokens [B, Hq, t, D]; k and v: codes of all that are kept."""
-    tokens, kept, window = query.shape[-2], k.shape[-2], heads.spec.geometry.window
-    q = heads.encode("q", query)
     if starts is not None:  # that of a token which is forgotten: one in the same slot
+        window = heads.spec.geometry.window
         starts = torch.where(starts < 0, starts % window, starts)
-    if tokens == 1 and heads.attend is None:
-        return step(heads.spec, q, k, v, starts).to(q.dtype)
-    q = pad(q, (0, 0, kept - tokens, 0))
-    out = heads.counts(*_aligned((q, k.to(q.dtype), v.to(q.dtype)), starts))
-    return _restored(out, starts)[..., kept - tokens :, :]
-
-
-def _aligned(signals: Iterable[Tensor], starts: Tensor | None) -> list[Tensor]:
-    """Signals [B, H, T, D] of sequences that start at `starts` [B], all moved to start at 0."""
-    return [x if starts is None else _moved(x, starts) for x in signals]
-
-
-def _restored(x: Tensor, starts: Tensor | None) -> Tensor:
-    return x if starts is None else _moved(x, -starts)
-
-
-def _moved(x: Tensor, by: Tensor) -> Tensor:
-    """X [B, H, T, D] with each sequence moved towards its start by [B] tokens, around the end."""
-    tokens = x.shape[-2]
-    index = (torch.arange(tokens, device=x.device) + by[:, None]) % tokens
-    return x.gather(-2, index[:, None, :, None].expand(x.shape))
+    return heads.latest_counts(heads.encode("q", query), k, v, starts)
 
 
 ALL_ATTENTION_FUNCTIONS.register(NAME, gaincell_attention)

@@ -22,14 +22,15 @@ from common.arguments import integer
 from common.errors import ArtefactError, run_command
 from common.files import sha256, write_json
 from common.provenance import provenance
+from ml.attention.backend import Codes, Recording
 from ml.attention.exact import exact_attention
+from ml.attention.heads import using
 from ml.errors import SettingError
 from ml.finite import finite_outputs
 from ml.models.families import GainCellModel, heads_of
 from ml.models.folders import load_converted, load_tokenizer
 from ml.models.shipped import PACKAGES
 from ml.small.golden import PASSAGE_TOKENS, as_integers, liveliest_head, write_vectors
-from ml.small.hardware_attention import Codes
 from ml.train import heldout, tokenizer
 from ml.train.text import check_ids, token_ids
 
@@ -45,23 +46,10 @@ def codes_of(model: GainCellModel, ids: Tensor) -> tuple[Codes, Tensor]:
     q and out: [layer, Hq, T, D], k and v: [layer, Hkv, T, D], float64. Raises ModelError where a
     value is not finite, and names the layer.
     """
-    layers, recorded = heads_of(model), []
-
-    def attend(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k, v = q.double(), k.double(), v.double()
-        recorded.append(Codes(q, k, v, exact_attention(spec, q, k, v)))
-        return recorded[-1].out
-
-    before = [heads.attend for heads in layers]
-    try:
-        for heads in layers:
-            heads.attend = attend
-        with finite_outputs(model):
-            predicted = model(ids[None], use_cache=False).logits[0].argmax(-1)
-    finally:
-        for heads, own in zip(layers, before, strict=True):
-            heads.attend = own
-    return Codes(*(torch.cat(signal) for signal in zip(*recorded, strict=True))), predicted
+    recording = Recording()
+    with using(model, recording), finite_outputs(model):
+        predicted = model(ids[None], use_cache=False).logits[0].argmax(-1)
+    return recording.by_layer(), predicted
 
 
 def chosen_layers(count: int, layers: list[int] | None) -> list[int]:

@@ -9,7 +9,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from analog_models.spec import HardwareSpec
 from common.files import sha256
-from ml.attention.fast import fast_attention
+from ml.attention.backend import FAST
+from ml.attention.heads import use
 from ml.checkpoint import load_tensors
 from ml.evaluate.kinds import heldout_kind, own_kinds
 from ml.evaluate.perplexity import perplexity
@@ -18,7 +19,6 @@ from ml.finite import finite_outputs
 from ml.models import smollm2
 from ml.models.convert import convert
 from ml.models.delta import load_delta, weights_sha256
-from ml.models.families import heads_of
 from ml.models.shipped import DELTAS
 from ml.train import heldout, tokenizer
 from ml.train.text import check_ids, ids_of
@@ -46,8 +46,7 @@ def measured(model: PreTrainedModel, texts: Tensor, tell: Callable[[int], None])
 
 def on_fast_kernel(model: PreTrainedModel) -> PreTrainedModel:
     """The hardware of `model` in single precision from now on; returns it."""
-    for heads in heads_of(model):
-        heads.attend = fast_attention
+    use(model, FAST)
     return model.eval()
 
 

@@ -7,7 +7,6 @@ projections, so that the shipped model is two plain layers around the hardware.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,21 +14,11 @@ from torch.nn.functional import linear
 
 from analog_models.physics import EXACT, Ops
 from analog_models.spec import HardwareSpec
+from ml.attention.backend import SIGNALS, Codes
 from ml.attention.exact import exact_attention
 from ml.attention.fast import fast_attention
 from ml.attention.precision import whole_numbers
 from ml.small.model import LanguageModel, ModelConfig, blocks, join_heads, split_heads
-
-SIGNALS: tuple[str, ...] = ("q", "k", "v", "out")
-
-
-class Codes(NamedTuple):
-    """Codes of one layer, whole numbers in float tensors: q, k, v, out [B, H, T, D]."""
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    out: Tensor
 
 
 def attend(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, ops: Ops) -> Tensor:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from analog_models.head import GoldenHead
-from ml.attention.cache import CodeCache, step
+from ml.attention.cache import CodeCache
 from ml.attention.cache_argument import NAME
+from ml.attention.decode import step
 from ml.attention.exact import exact_attention
 from ml.errors import ModelError
 from ml.models import convert, heads_of

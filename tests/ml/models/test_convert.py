@@ -5,6 +5,8 @@ import torch
 from transformers import GPT2Config, GPT2DoubleHeadsModel
 
 from analog_models.spec import load_preset
+from ml.attention.backend import Recording
+from ml.attention.heads import using
 from ml.errors import ModelError, SettingError
 from ml.models import convert, heads_of, set_hardware
 from ml.models.families import attention_modules
@@ -32,15 +34,14 @@ def test_attention_is_that_of_the_heads(family, hf_spec, hf_ids):
     converted, seen = convert(family, hf_spec), []
     for module in attention_modules(converted):
         output_projection(module).register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    calls = []
-    for heads in heads_of(converted):
-        heads.attend = lambda spec, q, k, v: calls.append((q, k, v)) or q
-    with torch.no_grad():
+    recording = Recording()
+    with torch.no_grad(), using(converted, recording):
         converted(hf_ids, use_cache=False)
-    for heads, got, (q, _, _) in zip(heads_of(converted), seen, calls, strict=True):
-        expected = heads.decode(q).transpose(1, 2).flatten(2)
+    for layer, (heads, got) in enumerate(zip(heads_of(converted), seen, strict=True)):
+        ((q, k, _, out),) = recording.codes[layer]
+        expected = heads.decode(out.to(got.dtype)).transpose(1, 2).flatten(2)
         assert torch.equal(got, expected)
-    assert all(q.shape[1] == 4 and k.shape[1] == 2 for q, k, _ in calls) or q.shape[1] == 2
+        assert (q.shape[1], k.shape[1]) == (heads.query_heads, heads.kv_heads)
 
 
 def test_stages_differ_in_the_cell_only(llama, hf_spec, hf_ids):
