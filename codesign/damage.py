@@ -9,8 +9,8 @@ from torch import Tensor
 
 from codesign.closed_loop import ClosedLoop, generate
 from codesign.heads import Feed, GoldenHeads
-from ml.evaluate.imperfect import imperfect
 from ml.evaluate.perplexity import perplexity
+from ml.small.imperfect import imperfect
 from ml.small.model import LanguageModel
 
 __all__ = ["Damage", "damage"]

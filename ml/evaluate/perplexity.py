@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from ml.errors import ModelError, SettingError
 from ml.finite import finite_outputs
+from ml.models.network import Network
+from ml.models.network import mean_loss as network_mean_loss
 from ml.small.model import next_token_loss
 
 EVALUATION_BATCH = 16
@@ -67,6 +70,15 @@ def perplexity_of(loss: float) -> float:
         raise ModelError(f"mean loss is {loss:.0f} nats: no number can hold its exp") from error
 
 
-def perplexity(logits_of: Callable[[Tensor], Tensor], texts: Tensor, **options: Any) -> float:
-    """Exp of `mean_loss`; every position of every text counts the same."""
-    return perplexity_of(mean_loss(logits_of, texts, **options))
+def perplexity(
+    model: Any, texts: Tensor, tell: Callable[[int], None] = lambda _: None, **options: Any
+) -> float:
+    """Exp of the mean loss of a model of transformers, every position of every text the same.
+
+    texts: [n, T + 1]. `tell` hears how many are done. Raises ModelError where a value is not
+    finite, and names the layer.
+    """
+    if isinstance(model, PreTrainedModel):
+        network = Network(model, torch.float32)
+        return perplexity_of(network_mean_loss(network, texts, tell=tell))
+    return perplexity_of(mean_loss(model, texts, tell=tell, **options))

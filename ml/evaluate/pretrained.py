@@ -5,49 +5,22 @@ from functools import partial
 from pathlib import Path
 
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from analog_models.spec import HardwareSpec
 from common.files import sha256
-from ml.attention.backend import FAST
-from ml.attention.heads import use
 from ml.checkpoint import load_tensors
 from ml.evaluate.kinds import heldout_kind, own_kinds
 from ml.evaluate.perplexity import perplexity
+from ml.evaluate.subject import ON_FAST_KERNEL, evaluated
 from ml.evaluate.table import NOTHING, SMOLLM2, Cost, Report, cost_of
-from ml.finite import finite_outputs
 from ml.models import smollm2
 from ml.models.convert import convert
 from ml.models.delta import load_delta, weights_sha256
 from ml.models.shipped import DELTAS
-from ml.train import heldout, tokenizer
-from ml.train.text import check_ids, ids_of
+from ml.train.text import check_ids, heldout_ids, ids_of
 
 CONTEXT, TEXTS = 512, 16
-
-
-def heldout_ids(pretrained: PreTrainedTokenizerBase) -> Tensor:
-    """The held-out text [tokens] in another model's tokens, each source closed by end of text."""
-    ours, parts = tokenizer.load(), heldout.load()
-    texts = {name: ours.decode(parts[name].tolist()) for name in sorted(parts)}
-    return ids_of(texts, pretrained)
-
-
-def measured(model: PreTrainedModel, texts: Tensor, tell: Callable[[int], None]) -> float:
-    """Perplexity of texts [n, T + 1], one at a time; `tell` hears how many are done.
-
-    Raises ModelError where a value is not finite, and names the layer.
-    """
-    with finite_outputs(model):
-        return perplexity(
-            lambda ids: model(ids, use_cache=False).logits.float(), texts, batch=1, tell=tell
-        )
-
-
-def on_fast_kernel(model: PreTrainedModel) -> PreTrainedModel:
-    """The hardware of `model` in single precision from now on; returns it."""
-    use(model, FAST)
-    return model.eval()
 
 
 def stages(
@@ -55,9 +28,9 @@ def stages(
 ) -> Iterator[tuple[str, Path | None, Callable[[], PreTrainedModel]]]:
     """Name, delta file if it comes from one, and how to get the model of each stage."""
     yield "teacher", None, lambda: base
-    yield "naive", None, lambda: on_fast_kernel(convert(base, spec))
+    yield "naive", None, lambda: evaluated(convert(base, spec))
     for name, path in DELTAS.items():
-        yield name, path, lambda path=path: on_fast_kernel(load_delta(path, base))
+        yield name, path, lambda path=path: evaluated(load_delta(path, base))
 
 
 def evaluate(
@@ -81,7 +54,7 @@ def evaluate(
             folder, lambda text: checked(ids_of({"": text}, pretrained)), CONTEXT, limit
         )
     about = {
-        "attention": "fast kernel, float32: of 10^5 codes 2 differ from the exact ones",
+        "attention": ON_FAST_KERNEL,
         "base_sha256": weights_sha256(base),
         "sha256": {path.name: sha256(path) for path in DELTAS.values() if path.exists()},
     }
@@ -92,7 +65,7 @@ def evaluate(
             continue
         model = make()
         for kind, texts in kinds.tensors.items():
-            value = measured(model, texts, partial(_progress, f"{name}, {kind}", len(texts)))
+            value = perplexity(model, texts, partial(_progress, f"{name}, {kind}", len(texts)))
             cost = NOTHING if path is None else _cost(path, name)
             report.add(SMOLLM2, name, value, cost, text=kind)
 

@@ -1,10 +1,10 @@
-"""Perplexity of the shipped adapted model on hardware that it was not adapted to.
+"""Perplexity of an adapted model on hardware that it was not adapted to.
 
-    python -m ml.evaluate.sensitivity [--texts N] [--quick] [--only NAME ...]
+    python -m ml.evaluate.sensitivity [--model NAME] [--texts N] [--quick] [--only NAME ...]
 
 One quantity at a time: window, levels, leakage, and each imperfection at multiples of its typical
 size; nothing is trained again. Points that sensitivity.csv holds already are not computed again, so
-an interrupted run goes on where it was.
+an interrupted run goes on where it was. Each line says how long the points that are left will take.
 """
 
 import argparse
@@ -23,20 +23,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
+from analog_models.spec import HardwareSpec
 from common.arguments import natural, seed_number
 from common.errors import ArtefactError, brief, run_command
 from common.files import read_text, write_json, write_text
+from common.progress import ProgressLine
 from common.provenance import provenance
 from ml.errors import SettingError
 from ml.evaluate.imperfect import imperfect
-from ml.evaluate.perplexity import perplexity, texts_of
+from ml.evaluate.perplexity import perplexity
 from ml.evaluate.sensitivity_plots import plot_sweeps
-from ml.evaluate.sweeps import Sweep, rescaled, sweeps
-from ml.models.shipped import ADAPTED, PACKAGES
-from ml.small.model import LanguageModel
-from ml.small.shipped import digest, load_adapted
-from ml.train import heldout
+from ml.evaluate.subject import CONTEXT, MODEL_HELP, Subject, find_subject
+from ml.evaluate.sweeps import Sweep, sweeps
+from ml.models.families import GainCellModel
+from ml.models.shipped import PACKAGES, SHIPPED
 
 FOLDER = Path("build/sensitivity")
 TEXTS, QUICK_TEXTS = 8, 1
@@ -62,11 +62,11 @@ def hardware_id(spec: HardwareSpec) -> str:
     return spec.codes_hash if spec.imperfections.off else spec.hash
 
 
-def measure(model: LanguageModel, spec: HardwareSpec, texts: Tensor, seed: int) -> float:
-    """Perplexity of `model`, as `load_adapted` gives it, on the hardware of `spec`."""
-    noise = torch.Generator().manual_seed(seed)
-    with rescaled(model, spec), imperfect(model, spec, noise):
-        return perplexity(model, texts)
+def measure(model: GainCellModel, spec: HardwareSpec, texts: Tensor, seed: int) -> float:
+    """Perplexity of `model` on the hardware of `spec`."""
+    noise, line = torch.Generator().manual_seed(seed), ProgressLine()
+    with imperfect(model, spec, noise):
+        return perplexity(model, texts, lambda n: line.show(f"text {n} of {len(texts)}"))
 
 
 def read_points(path: Path, run: str) -> list[Point]:
@@ -115,14 +115,14 @@ def write_points(path: Path, points: Iterable[Point]) -> Path:
     return write_text(path, text.getvalue())
 
 
-def run_id(adapted: Path, spec: HardwareSpec, texts: Tensor, seed: int) -> str:
-    """What all points of one analysis share, as 16 hexadecimal digits."""
-    shared = [digest(adapted), spec.ideal.codes_hash, texts.tolist(), seed]
+def run_id(weights: str, spec: HardwareSpec, texts: Tensor, seed: int) -> str:
+    """What all points of one analysis share, as 16 hexadecimal digits; weights: their SHA-256."""
+    shared = [weights, spec.ideal.codes_hash, texts.tolist(), seed]
     return hashlib.sha256(json.dumps(shared).encode()).hexdigest()[:16]
 
 
 def analyse(
-    model: LanguageModel,
+    model: GainCellModel,
     spec: HardwareSpec,
     chosen: list[Sweep],
     texts: Tensor,
@@ -137,6 +137,7 @@ def analyse(
     wanted += [(s.name, s.unit, x, s.at(spec.ideal, x)) for s in chosen for x in s.values]
     done = {(point.sweep, point.hardware) for point in points}
     left = [item for item in wanted if (item[0], hardware_id(item[3])) not in done]
+    began = time.perf_counter()
     for i, (name, unit, value, hardware) in enumerate(left):
         key, start = hardware_id(hardware), time.perf_counter()
         same = known.get(key)
@@ -149,25 +150,29 @@ def analyse(
         write_points(path, points)
         print(
             f"[{i + 1:3}/{len(left)}] {name:22} {value:10.4g} {unit:10} perplexity {found:9.3f}"
-            f"  x {found / ideal:7.4f}  {seconds:6.1f} s",
+            f"  x {found / ideal:7.4f}  {seconds:6.1f} s{_left(began, i + 1, len(left))}",
             flush=True,
         )
     return points
 
 
-def describe(
-    options: argparse.Namespace, spec: HardwareSpec, texts: Tensor, points: list[Point]
-) -> dict[str, Any]:
+def _left(began: float, done: int, points: int) -> str:
+    """How long the points that are left will take, at the mean of those that are done."""
+    minutes = (time.perf_counter() - began) / done * (points - done) / 60
+    return f", {minutes:.0f} min left" if minutes >= 1 else ""
+
+
+def describe(subject: Subject, texts: Tensor, points: list[Point], seed: int) -> dict[str, Any]:
     """The content of result.json."""
-    fields = ("sweep", "unit", "value", "perplexity", "ratio_to_ideal")
+    fields, spec = ("sweep", "unit", "value", "perplexity", "ratio_to_ideal"), subject.spec
     return {
         **spec.hashes,
         "preset": spec.name,
-        "adapted": {"file": options.adapted.name, "sha256": digest(options.adapted)},
+        "adapted": subject.weights,
         "texts": len(texts),
         "tokens": texts[:, 1:].numel(),
-        "seed": options.seed,
-        "attention": "exact, float64; imperfections: causal_attention, float64",
+        "seed": seed,
+        "attention": f"{subject.attention}; imperfections: causal_attention, float64",
         "ideal_perplexity": points[0].perplexity,
         "rows": [{name: getattr(p, name) for name in fields} for p in points[1:]],
         **provenance((*PACKAGES, "matplotlib")),
@@ -179,27 +184,34 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-    spec = find_spec(options.spec)
-    chosen = sweeps(spec)
-    if unknown := set(options.only or ()) - {sweep.name for sweep in chosen}:
-        names = ", ".join(repr(sweep.name) for sweep in chosen)
-        raise SettingError(f"only is {sorted(unknown)[0]!r}, must be of {names}")
-    chosen = [sweep for sweep in chosen if not options.only or sweep.name in options.only]
-    if options.quick:
-        chosen = [replace(sweep, values=sweep.values[::QUICK_STRIDE]) for sweep in chosen]
-    model = load_adapted(spec, options.adapted)
-    count = options.texts or (QUICK_TEXTS if options.quick else TEXTS)
-    texts = texts_of(heldout.load_joined(), model.config.context, count)
-    folder = options.out or (FOLDER / "quick" if options.quick else FOLDER)
+    subject = find_subject(options.model, options.spec)
+    spec, texts = (
+        subject.spec,
+        subject.texts(options.texts or (QUICK_TEXTS if options.quick else TEXTS)),
+    )
+    chosen = chosen_sweeps(sweeps(spec, texts.shape[1] - 1), options.only, options.quick)
+    folder = options.out or subject.below(FOLDER) / ("quick" if options.quick else "")
     path = folder / "sensitivity.csv"
-    run = run_id(options.adapted, spec, texts, options.seed)
-    points = analyse(model, spec, chosen, texts, path, run, options.seed)
-    write_json(folder / "result.json", describe(options, spec, texts, points))
-    title = f"Shipped model, {texts[:, 1:].numel():,} held-out tokens, nothing trained again"
+    run = run_id(subject.weights["sha256"], spec, texts, options.seed)
+    points = analyse(subject.model, spec, chosen, texts, path, run, options.seed)
+    write_json(folder / "result.json", describe(subject, texts, points, options.seed))
+    title = f"{subject.title}, {texts[:, 1:].numel():,} held-out tokens, nothing trained again"
     print(f"table:  {path}\nresult: {folder / 'result.json'}")
     for plot in plot_sweeps(chosen, points, title, folder):
         print(f"plot:   {plot}")
     return 0
+
+
+def chosen_sweeps(found: list[Sweep], only: list[str] | None, quick: bool) -> list[Sweep]:
+    """Those of the names in `only`, with few values where it has to be `quick`.
+
+    Raises SettingError for a name that none has.
+    """
+    if unknown := set(only or ()) - {sweep.name for sweep in found}:
+        names = ", ".join(repr(sweep.name) for sweep in found)
+        raise SettingError(f"only is {sorted(unknown)[0]!r}, must be of {names}")
+    chosen = [sweep for sweep in found if not only or sweep.name in only]
+    return [replace(s, values=s.values[::QUICK_STRIDE]) for s in chosen] if quick else chosen
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -209,18 +221,15 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
-    add(
-        "--texts",
-        type=natural(1),
-        help=f"texts of 256 tokens ({TEXTS}; with --quick {QUICK_TEXTS})",
-    )
+    add("--model", default=SHIPPED, help=MODEL_HELP)
+    add("--spec", help="preset or JSON file of the hardware it was adapted to (its own)")
+    text = f"texts of at most {CONTEXT} tokens ({TEXTS}; with --quick {QUICK_TEXTS})"
+    add("--texts", type=natural(1), help=text)
     add("--quick", action="store_true", help="few values on little text, into a folder of its own")
     add("--only", action="append", metavar="NAME", help="this sweep; may be given several times")
-    add("--adapted", type=Path, default=ADAPTED, help="checkpoint")
     add("--seed", type=seed_number, default=0, help="of noise (0)")
     add("--threads", type=natural(0, 1024), default=0, help="0: as torch chooses")
-    add("--out", type=Path, help=f"folder ({FOLDER})")
+    add("--out", type=Path, help=f"folder ({FOLDER}; of another model than shipped: in it)")
     return parser
 
 

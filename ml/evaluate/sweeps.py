@@ -1,23 +1,14 @@
-"""What a sensitivity analysis varies: for each sweep its values, and the hardware at each.
+"""What a sensitivity analysis varies: for each sweep its values, and the hardware at each."""
 
-Levels are full scales of codes, and the shipped model has its scalers folded into the projections:
-`rescaled` stretches codes before rounding by new full scale / old, and output codes back.
-"""
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import torch
 
 from analog_models.spec import HardwareSpec, Imperfections, overlaid
 from analog_models.spec.designs import changed, with_levels
-from ml.small.hardware_attention import SIGNALS, attention_layers
-from ml.small.model import LanguageModel
 
 OVERLAY = "typical"
 MULTIPLES = (1.0, 2.0, 4.0, 8.0, 16.0)  # of an imperfection's typical size
+SHORTEST = 8  # window
 
 
 @dataclass(frozen=True)
@@ -46,15 +37,17 @@ def with_imperfections(spec: HardwareSpec, sizes: dict[str, float]) -> HardwareS
     return changed(spec.ideal, **{f"imperfections__{name}": x for name, x in sizes.items()})
 
 
-def sweeps(spec: HardwareSpec) -> list[Sweep]:
-    """All sweeps around `spec`."""
-    return [*_design(spec), *_imperfections(spec)]
+def sweeps(spec: HardwareSpec, context: int = 256) -> list[Sweep]:
+    """All sweeps around `spec`, for texts of `context` tokens: a longer window changes nothing."""
+    return [*_design(spec, context), *_imperfections(spec)]
 
 
-def _design(spec: HardwareSpec) -> list[Sweep]:
+def _design(spec: HardwareSpec, context: int) -> list[Sweep]:
     """Window, levels and leakage."""
     levels = spec.levels
-    windows, counts = (8, 16, 32, 64, 128, 256), tuple(2**bits - 1 for bits in range(1, 7))
+    longest = max(SHORTEST, min(context, spec.geometry.window))
+    windows = tuple(2**n for n in range(SHORTEST.bit_length() - 1, longest.bit_length()))
+    counts = tuple(2**bits - 1 for bits in range(1, 7))
     decays = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
     def with_q(spec: HardwareSpec, n: float) -> HardwareSpec:
@@ -107,31 +100,3 @@ def _imperfections(spec: HardwareSpec) -> list[Sweep]:
         imperfection=True,
     )
     return [*found, together]
-
-
-@contextmanager
-def rescaled(model: LanguageModel, spec: HardwareSpec) -> Iterator[LanguageModel]:
-    """Inside, the folded projections of `model` speak the codes of `spec`; then as before."""
-    layers = attention_layers(model)
-    before = [(layer.spec, *(x.detach().clone() for x in _projections(layer))) for layer in layers]
-    try:
-        for layer in layers:
-            old, layer.spec = layer.spec.levels.full_scale, spec
-            ratio = {name: full / old[name] for name, full in spec.levels.full_scale.items()}
-            weight, bias, out = _projections(layer)
-            width = len(bias) // 3
-            scale = weight.new_tensor([ratio[name] for name in SIGNALS[:3]])
-            scale = scale.repeat_interleave(width)
-            weight.data.mul_(scale[:, None])
-            bias.data.mul_(scale)
-            out.data.div_(ratio["out"])
-        yield model
-    finally:
-        for layer, (original, *tensors) in zip(layers, before, strict=True):
-            layer.spec = original
-            for parameter, tensor in zip(_projections(layer), tensors, strict=True):
-                parameter.data.copy_(tensor)
-
-
-def _projections(layer: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    return layer.qkv.weight, layer.qkv.bias, layer.proj.weight

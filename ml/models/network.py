@@ -18,10 +18,10 @@ from transformers.pytorch_utils import Conv1D
 from ml.errors import ModelError
 from ml.finite import finite_outputs
 from ml.models.families import attention_modules
-from ml.train.parallel import Ranks
+from ml.train.parallel import ALONE, Ranks
 
 LOGITS = 1 << 24  # computed at once: 64 MB in single precision
-TEXTS = 4  # per batch of a validation
+TOKENS = 1024  # per batch of a validation
 Hook = Callable[[int, tuple[Any, ...], dict[str, Any], Any], Any]
 
 
@@ -44,15 +44,18 @@ class Network:
         return torch.autocast(kind, self.precision, enabled=self.precision != torch.float32)
 
     def hidden(self, ids: Tensor) -> Tensor:
-        """Ids [B, T] -> the last, normalised state [B, T, C]; the stream in single precision."""
+        """Ids [B, T] -> the last, normalised state [B, T, C]; the stream in single precision.
+
+        That of a model in double precision is in double precision.
+        """
         embed: Any = self.model.get_input_embeddings()
-        embedded = embed(ids).float()
+        embedded = _precise(embed(ids))
         return self.model.base_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
 
     def logits(self, hidden: Tensor) -> Tensor:
         """States [n, C] -> logits [n, vocabulary]."""
         output: Any = self.model.get_output_embeddings()
-        return output(hidden).float()
+        return _precise(output(hidden))
 
     def rows(self) -> int:
         """States whose logits are computed at once."""
@@ -96,13 +99,19 @@ def freeze(network: Network, trained: Callable[[str], bool]) -> None:
 
 
 @torch.no_grad()
-def mean_loss(network: Network, texts: Tensor, ranks: Ranks) -> float:
+def mean_loss(
+    network: Network,
+    texts: Tensor,
+    ranks: Ranks = ALONE,
+    tell: Callable[[int], None] = lambda _: None,
+) -> float:
     """Mean next-token loss (nats) over `texts` [n, T + 1], shared among the ranks.
 
-    Raises ModelError for a loss that is not finite, with the name of the module where that began.
+    `tell` hears after each batch how many texts are done. Raises ModelError for a loss that is not
+    finite, with the name of the module where that began.
     """
-    total = torch.zeros(2, dtype=torch.float64, device="cpu")
-    for batch in ranks.share(texts).split(TEXTS):
+    total, done = torch.zeros(2, dtype=torch.float64, device="cpu"), 0
+    for batch in ranks.share(texts).split(max(1, TOKENS // (texts.shape[1] - 1))):
         if len(batch) == 0:  # more ranks than texts
             continue
         loss = _summed_loss(network, batch)
@@ -112,8 +121,15 @@ def mean_loss(network: Network, texts: Tensor, ranks: Ranks) -> float:
             raise ModelError("the loss is not finite: the weights of the model are damaged")
         total[0] += loss
         total[1] += batch[:, 1:].numel()
+        done += len(batch)
+        tell(done)
     ranks.average([total])
     return float(total[0] / total[1])
+
+
+def _precise(x: Tensor) -> Tensor:
+    """`x` in at least single precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _summed_loss(network: Network, texts: Tensor) -> float:

@@ -14,7 +14,8 @@ from ml.checkpoint import check_tokens, load_tensors, save_tensors
 from ml.errors import CorpusError
 from ml.evaluate.kinds import read_utf8
 from ml.models.reading import reading
-from ml.train import corpus
+from ml.train import corpus, heldout
+from ml.train import tokenizer as shipped_tokenizer
 
 CORPUS = "corpus"
 PARTS = ("train", "validation", "heldout")
@@ -98,3 +99,10 @@ def ids_of(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Tensor:
         if end is not None:
             ids.append(end)
     return torch.tensor(ids, dtype=torch.int32)
+
+
+def heldout_ids(pretrained: PreTrainedTokenizerBase) -> Tensor:
+    """The project's held-out text [tokens] as a tokenizer has it, end of text behind a source."""
+    ours, parts = shipped_tokenizer.load(), heldout.load()
+    texts = {name: ours.decode(parts[name].tolist()) for name in sorted(parts)}
+    return ids_of(texts, pretrained)

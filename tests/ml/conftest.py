@@ -1,5 +1,6 @@
 """A hardware and a model small enough to train in a test."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,3 +142,12 @@ def tiny_gpt2() -> Network:
     )
     torch.manual_seed(3)
     return Network(GPT2LMHeadModel(config).eval(), torch.float32)
+
+
+@pytest.fixture(scope="session")
+def adapted_folder(tmp_path_factory) -> Path:
+    """A tiny Llama with grouped queries on tiny hardware, and its tokenizer, as they are saved."""
+    folder = tmp_path_factory.mktemp("adapted")
+    convert(tiny.tiny_model(), tiny.tiny_spec()).save_pretrained(folder)
+    tiny.tiny_tokenizer().save_pretrained(folder)
+    return folder

@@ -37,11 +37,8 @@ def test_help_names_the_command(name, capsys):
         ("evaluate", ["--card", "--model", "smollm2"], "card is of the shipped model"),
         ("evaluate", ["--text", "none"], "none: no such folder; give one with *.txt files"),
         ("evaluate.sensitivity", ["--only", "none"], "only is 'none', must be of 'window', "),
-        (
-            "evaluate.sensitivity",
-            ["--adapted", "none.safetensors"],
-            "none.safetensors: no such file",
-        ),
+        ("evaluate.sensitivity", ["--model", "none"], "none: no such model; give shipped, smollm2"),
+        ("evaluate.sensitivity", ["--spec", "none"], "none: no such file, and no preset: leroux"),
         ("small.adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
         ("small.adapt", ["--cubic-steps", "-1"], "steps is -1, must be above 0"),
         ("small.control", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),

@@ -8,75 +8,112 @@ from analog_models.analog_head import AnalogHead
 from analog_models.head import GoldenHead
 from analog_models.spec import overlaid
 from analog_models.variation import head_variation
-from ml.attention.surrogate import SurrogateOps
-from ml.evaluate.imperfect import ImperfectAttention, imperfect
-from ml.evaluate.perplexity import mean_loss
-from ml.small.hardware_attention import attend, attention_layers, fold, on_hardware
-from ml.small.initialise import initialise
-from ml.small.model import LanguageModel
-from tests.ml.conftest import TINY
+from common.errors import CodeError
+from ml.attention.backend import DEFAULT
+from ml.evaluate.imperfect import Imperfect, imperfect
+from ml.models import convert, heads_of
 
 NOISES = ("write_noise_v", "read_noise_k", "read_noise_v", "phi_jitter_ps", "out_jitter_ps")
 
 
 @pytest.fixture
-def adapted(teacher, tiny_spec, ids) -> LanguageModel:
-    model = LanguageModel(TINY, on_hardware(tiny_spec, scaled=True))
-    initialise(model, teacher, ids[:, :-1])
-    return fold(model.double())
+def typical(hf_spec):
+    return overlaid(hf_spec, "typical")
 
 
 @pytest.fixture
-def typical(tiny_spec):
-    return overlaid(tiny_spec, "typical")
+def ids(hf_ids):
+    """As long as the window of the hardware, [3, 16]."""
+    return hf_ids[:, :16]
 
 
 def noise(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_the_model_is_imperfect_inside_only(adapted, typical, ids):
-    before = mean_loss(adapted, ids)
-    with imperfect(adapted, typical, noise()) as model:
-        inside = mean_loss(model, ids)
-    with imperfect(adapted, typical, noise()):
-        assert mean_loss(adapted, ids) == inside
-    with imperfect(adapted, typical, noise(1)):
-        assert mean_loss(adapted, ids) != inside
-    assert inside != before == mean_loss(adapted, ids)
-    assert all(layer.attend is attend for layer in attention_layers(adapted))
+@torch.no_grad()
+def logits(model, ids):
+    return model(ids, use_cache=False).logits
 
 
-def test_a_perfect_specification_leaves_the_fast_path_alone(adapted, tiny_spec, ids):
-    before = mean_loss(adapted, ids)
-    with imperfect(adapted, tiny_spec, noise()):
-        assert all(layer.attend is attend for layer in attention_layers(adapted))
-        assert mean_loss(adapted, ids) == before
+def test_the_model_is_imperfect_inside_only(converted, typical, ids):
+    before = logits(converted, ids)
+    with imperfect(converted, typical, noise()) as model:
+        inside = logits(model, ids)
+    with imperfect(converted, typical, noise()):
+        assert torch.equal(logits(converted, ids), inside)
+    with imperfect(converted, typical, noise(1)):
+        assert not torch.equal(logits(converted, ids), inside)
+    assert not torch.equal(before, inside)
+    assert torch.equal(logits(converted, ids), before)
 
 
-def test_what_was_before_comes_back_after_an_error(adapted, typical):
-    with pytest.raises(ZeroDivisionError), imperfect(adapted, typical, noise()):
+def test_a_perfect_specification_leaves_the_fast_path_alone(converted, hf_spec, ids):
+    before = logits(converted, ids)
+    with imperfect(converted, hf_spec, noise()):
+        assert all(heads.backend is DEFAULT for heads in heads_of(converted))
+        assert torch.equal(logits(converted, ids), before)
+
+
+def test_what_was_before_comes_back_after_an_error(converted, typical):
+    with pytest.raises(ZeroDivisionError), imperfect(converted, typical, noise()):
         raise ZeroDivisionError
-    assert not any(layer.spec.imperfections.noisy for layer in attention_layers(adapted))
+    for heads in heads_of(converted):
+        assert not heads.spec.imperfections.noisy and heads.backend is DEFAULT
 
 
-def test_a_head_is_the_piece_of_hardware_of_its_number(adapted, typical, generator):
+def test_a_text_longer_than_the_window_is_refused(converted, typical, hf_ids):
+    with (
+        imperfect(converted, typical, noise()),
+        pytest.raises(CodeError, match=r"sequence of 60 tokens: allowed 1 to 16, the window"),
+    ):
+        logits(converted, hf_ids)
+
+
+def test_query_heads_of_a_group_run_on_the_piece_of_their_keys(converted, typical, generator):
+    """Code for code what the numpy head gives, queries of a group one after the other."""
     spec = typical.replace(**{f"imperfections__{name}": 0.0 for name in NOISES})
-    x = torch.randn(2, 20, TINY.width, generator=generator).double()
-    with imperfect(adapted, spec, noise()):
-        q, k, v, out = attention_layers(adapted)[1].codes(x)
-    analog = AnalogHead(spec, variation=head_variation(spec, 1 * 2 + 1))  # layer 1, head 1
-    codes = (signal[0, 1].detach().numpy() for signal in (q, k, v))
-    assert np.array_equal(GoldenHead(spec, analog=analog).run(*codes), out[0, 1].detach())
+    heads = heads_of(converted)[1]
+    group = heads.query_heads // heads.kv_heads
+    signals = [torch.randn(2, n, 16, 16, generator=generator).double() for n in _heads(heads)]
+    with imperfect(converted, spec, noise()), torch.no_grad():
+        codes = heads.codes(*signals)
+        out = heads.counts(*codes)
+    q, k, v = (x[0].numpy() for x in codes)
+    shared = heads.kv_heads - 1
+    piece = 1 * heads.kv_heads + shared  # layer 1
+    golden = GoldenHead(spec, analog=AnalogHead(spec, variation=head_variation(spec, piece)))
+    first, *others = range(shared * group, (shared + 1) * group)
+    for t in range(16):
+        found = {first: golden.step(q[first, t], k[shared, t], v[shared, t])}
+        found |= {head: golden.query(q[head, t]) for head in others}
+        for head, trace in found.items():
+            assert np.array_equal(trace.out, out[0, head, t]), (head, t)
 
 
-def test_gradients_get_through_imperfect_hardware(typical, ids, teacher):
-    model = LanguageModel(TINY, on_hardware(typical.ideal, SurrogateOps(), scaled=True))
-    initialise(model, teacher, ids[:, :-1])
+def _heads(heads) -> tuple[int, int, int]:
+    return heads.query_heads, heads.kv_heads, heads.kv_heads
+
+
+def test_single_precision_gives_the_same_codes(family, typical, generator):
+    spec = typical.replace(**{f"imperfections__{name}": 0.0 for name in NOISES})
+    model = convert(family, typical.ideal)
+    heads = heads_of(model)[0]
+    signals = [torch.randn(n, 16, 16, generator=generator) for n in _heads(heads)]
+    with imperfect(model, spec, noise()), torch.no_grad():
+        codes = heads.codes(*signals)
+        single = heads.counts(*codes)
+        assert torch.equal(single.double(), heads.counts(*(x.double() for x in codes)))
+    assert single.dtype == torch.float32
+
+
+def test_gradients_get_through_imperfect_hardware(family, typical, ids):
+    model = convert(family, typical.ideal).train()
     with imperfect(model, typical, noise()):
-        assert isinstance(attention_layers(model)[0].attend, ImperfectAttention)
-        model(ids[:, :-1]).square().mean().backward()
-    for layer in attention_layers(model):
-        assert layer.scalers is not None and layer.scalers.scale.grad is not None
-        gradient = layer.scalers.scale.grad
-        assert gradient.isfinite().all() and (gradient != 0).float().mean() > 0.9
+        assert isinstance(heads_of(model)[0].backend, Imperfect)
+        model(ids, use_cache=False).logits.square().mean().backward()
+    for heads in heads_of(model):
+        for name, parameter in heads.named_parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        gradient = heads.scaler_out.grad
+        assert gradient is not None and (gradient != 0).float().mean() > 0.9

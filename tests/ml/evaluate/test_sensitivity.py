@@ -8,11 +8,12 @@ import torch
 
 from analog_models.spec.designs import with_levels
 from common.errors import ArtefactError
+from common.files import read_json, sha256
+from ml.errors import SettingError
 from ml.evaluate import sensitivity
 from ml.evaluate.sensitivity import Point, analyse, hardware_id, read_points, write_points
 from ml.evaluate.sensitivity_plots import plot_sweeps
 from ml.evaluate.sweeps import sweeps
-from ml.small.model import ModelConfig
 
 RUN = "0123456789abcdef"
 
@@ -118,18 +119,28 @@ def test_a_plot_for_each_kind(spec, tmp_path):
     assert plot_sweeps(chosen[:1], points, "title", tmp_path) == paths[:1]
 
 
-def test_measuring_runs_the_model_on_that_hardware(teacher, tiny_spec, ids):
-    from ml.small.hardware_attention import fold, on_hardware
-    from ml.small.model import LanguageModel
+def test_measuring_runs_the_model_on_that_hardware(converted, hf_spec, hf_ids):
+    texts = hf_ids[:2, :17]
+    ideal = sensitivity.measure(converted, hf_spec, texts, 0)
+    assert sensitivity.measure(converted, with_levels(hf_spec), texts, 0) == ideal
+    noisy = hf_spec.replace(imperfections__read_noise_k=2.0)
+    first = sensitivity.measure(converted, noisy, texts, 0)
+    assert first == sensitivity.measure(converted, noisy, texts, 0) != ideal
+    assert sensitivity.measure(converted, noisy, texts, 1) != first
 
-    assert isinstance(teacher.config, ModelConfig)
-    model = LanguageModel(teacher.config, on_hardware(tiny_spec, scaled=True))
-    model.load_state_dict(teacher.state_dict(), strict=False)
-    model = fold(model.double()).double().requires_grad_(False)
-    texts = ids[:2]
-    ideal = sensitivity.measure(model, tiny_spec, texts, 0)
-    assert sensitivity.measure(model, with_levels(tiny_spec), texts, 0) == ideal
-    noisy = tiny_spec.replace(imperfections__read_noise_k=2.0)
-    first = sensitivity.measure(model, noisy, texts, 0)
-    assert first == sensitivity.measure(model, noisy, texts, 0) != ideal
-    assert sensitivity.measure(model, noisy, texts, 1) != first
+
+def test_the_command_measures_the_model_in_a_folder(adapted_folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--model", str(adapted_folder), "--texts", "2", "--quick", "--out", str(out)]
+    assert sensitivity.main([*options, "--only", "read_noise_k", "--only", "window"]) == 0
+    result = read_json(out / "result.json")
+    assert {row["sweep"] for row in result["rows"]} == {"read_noise_k", "window"}
+    assert result["texts"] == 2 and result["tokens"] == 2 * 32
+    weights = adapted_folder / "model.safetensors"
+    assert result["adapted"] == {"file": str(adapted_folder), "sha256": sha256(weights)}
+    assert (out / "imperfections.png").exists()
+    capsys.readouterr()
+    assert sensitivity.main([*options, "--only", "window"]) == 0
+    assert "perplexity" not in capsys.readouterr().out  # nothing is computed twice
+    with pytest.raises(SettingError, match=r"^only is 'x', must be of 'window', "):
+        sensitivity.main([*options, "--only", "x"])

@@ -1,21 +1,12 @@
-"""The hardware of every point, and the model that speaks its codes."""
+"""The hardware of every point, and that heads speak its codes."""
 
-import pytest
 import torch
 
 from analog_models.spec.designs import with_levels
 from ml.attention.exact import exact_attention
-from ml.evaluate.sweeps import MULTIPLES, rescaled, sweeps, with_window
-from ml.small.hardware_attention import attention_layers, fold, on_hardware
-from ml.small.model import LanguageModel
-
-
-@pytest.fixture
-def folded(teacher, tiny_spec) -> LanguageModel:
-    """The teacher's weights on the hardware, scalers folded, as the shipped model is."""
-    model = LanguageModel(teacher.config, on_hardware(tiny_spec, scaled=True))
-    model.load_state_dict(teacher.state_dict(), strict=False)
-    return fold(model.double()).double().requires_grad_(False)
+from ml.evaluate.imperfect import imperfect
+from ml.evaluate.sweeps import MULTIPLES, sweeps, with_window
+from ml.models import convert, heads_of
 
 
 def test_every_value_of_every_sweep_is_a_hardware(spec):
@@ -60,38 +51,40 @@ def test_more_levels_leave_the_charges_what_they_were(spec):
     assert finer.converter.s_sat == spec.converter.s_sat
 
 
-def test_rescaled_codes_are_stretched_by_the_full_scales(folded, tiny_spec, ids):
-    layer = attention_layers(folded)[0]
-    x = folded.hidden(ids[:, :-1])
-    before = layer.signals(x)
-    finer = with_levels(tiny_spec, q=31, kv=22, out_bits=5)
-    with rescaled(folded, finer):
-        after, full = layer.signals(x), layer.spec.levels.full_scale
-        codes = layer.codes(x)
-    torch.testing.assert_close(after["q"], before["q"] * 30 / 15)
-    for name in "kv":
-        torch.testing.assert_close(after[name], before[name] * 21 / 7)
-    assert codes.q.max() == full["q"] and codes.k.max() == full["k"]
+def test_codes_of_other_levels_are_parts_of_their_full_scales(converted, hf_spec, generator):
+    heads = heads_of(converted)[0]
+    x = torch.rand(heads.query_heads, 9, 16, generator=generator).double()
+    coarse = heads.encode("q", x)
+    finer = with_levels(hf_spec, q=31, kv=22, out_bits=5)
+    with imperfect(converted, finer, torch.Generator()):
+        fine = heads.encode("q", x)
+        full = heads.spec.levels.full_scale
+    assert fine.max() <= full["q"] == 30
+    assert (fine / 30 - coarse / 15).abs().max() <= (1 / 30 + 1 / 15) / 2
 
 
-def test_finer_levels_give_the_same_output_but_for_rounding(folded, tiny_spec, ids):
-    layer = attention_layers(folded)[0]
-    x = folded.hidden(ids[:, :-1])
-    coarse = layer(x)
+@torch.no_grad()
+def test_finer_levels_give_the_same_output_but_for_rounding(family, tiny_spec, generator):
+    model = convert(family, tiny_spec).double()
+    heads = heads_of(model)[0]
+    q, k, v = (
+        torch.rand(n, 12, 16, generator=generator).double()
+        for n in (heads.query_heads, heads.kv_heads, heads.kv_heads)
+    )
+    coarse = heads(q, k, v)
     errors = []
-    for q, kv, bits in ((16, 8, 4), (31, 15, 5), (121, 57, 7)):
-        with rescaled(folded, with_levels(tiny_spec, q=q, kv=kv, out_bits=bits)):
-            errors.append(float((layer(x) - coarse).abs().mean() / coarse.abs().mean()))
+    for levels in ((16, 8, 4), (31, 15, 5), (121, 57, 7)):
+        with imperfect(model, with_levels(tiny_spec, *levels), torch.Generator()):
+            errors.append(float((heads(q, k, v) - coarse).abs().mean() / coarse.abs().mean()))
     assert errors[0] == 0 and all(0 < error < 0.3 for error in errors[1:])
 
 
-def test_the_model_is_as_before_afterwards(folded, tiny_spec, ids):
-    before = {name: tensor.clone() for name, tensor in folded.state_dict().items()}
-    with pytest.raises(RuntimeError), rescaled(folded, with_levels(tiny_spec, q=4)):
-        raise RuntimeError
-    assert all(torch.equal(before[name], tensor) for name, tensor in folded.state_dict().items())
-    assert all(layer.spec == tiny_spec for layer in attention_layers(folded))
-    assert folded(ids[:, :-1]).isfinite().all()
+def test_windows_end_with_the_text(spec):
+    def windows(context: int) -> tuple[float, ...]:
+        return next(s.values for s in sweeps(spec, context) if s.name == "window")
+
+    assert windows(256) == (8, 16, 32, 64, 128, 256)
+    assert windows(600)[-1] == 512 and windows(4096)[-1] == 1024
 
 
 def test_a_short_window_forgets(tiny_spec, generator):

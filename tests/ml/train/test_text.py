@@ -7,8 +7,11 @@ from tokenizers import normalizers
 from common.errors import ArtefactError
 from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import CorpusError
+from ml.models.folders import load_tokenizer
+from ml.models.shipped import ADAPTED
 from ml.train import text as text_module
-from ml.train.text import check_ids, encode, read
+from ml.train import tokenizer
+from ml.train.text import check_ids, encode, heldout_ids, read
 from tests.ml.tiny import tiny_tokenizer
 
 
@@ -76,3 +79,18 @@ def test_what_is_no_text_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(CorpusError, match=r"file\.txt: (no text; give 'corpus'|not UTF-8 text)"):
         read(str(path))
+
+
+def test_the_heldout_text_is_ours_in_other_tokens(monkeypatch):
+    ours, theirs = tokenizer.load(), tiny_tokenizer()
+    parts = {n: torch.tensor([*ours.encode(n).ids, 0]) for n in ("one day", "another day")}
+    monkeypatch.setattr(text_module.heldout, "load", lambda: parts)
+    ids = heldout_ids(theirs).tolist()
+    end = theirs.eos_token_id
+    assert ids == [*theirs.encode("another day"), end, *theirs.encode("one day"), end]
+
+
+def test_in_our_own_tokens_it_is_what_ships():
+    assert torch.equal(
+        heldout_ids(load_tokenizer(ADAPTED)).long(), text_module.heldout.load_joined()
+    )
