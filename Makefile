@@ -23,6 +23,7 @@ SMOLLM2 := $(VENV)/.stamp-smollm2
 TEST := $(VENV)/.stamp-test
 BROWSER := $(VENV)/.stamp-browser
 LOCK := $(VENV)/.stamp-lock
+DOCS := $(VENV)/.stamp-docs
 # An environment that was copied, moved or made with another Python loses its stamps, and so is made anew.
 $(shell PYTHON='$(PYTHON)' NEWEST='$(NEWEST)' sh .ci/install.sh check >&2)
 $(if $(filter 3,$(.SHELLSTATUS)),$(error nothing was installed or built))
@@ -48,7 +49,7 @@ LINT := $(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet && \
         lint-imports --no-logo && $(PY) -m pyright --pythonpath $(PY)
 
 .DEFAULT_GOAL := help
-.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog lint-verilog synth formal estimate sweep report validate measure fuzz test test-all lint format lock train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
+.PHONY: help sim verify bench bench-attention imperfections core generate coverage mutate soak verilog lint-verilog synth formal estimate sweep report validate measure fuzz test test-all coverage-python docs lint format lock train adapt control mixed eval evaluate sensitivity smollm2 golden clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE]"
@@ -190,6 +191,14 @@ test: $(TEST) $(ICARUS) ## lint, then run the tests (without the slow ones)
 
 test-all: $(TEST) $(ICARUS) $(EVAL) $(BROWSER) ## lint, then run every test
 	@$(LINT); lint=$$?; $(PY) -m pytest -m "" && exit $$lint
+
+# Every process of the tests writes what it ran; a failed test is no reason not to report.
+coverage-python: $(TEST) $(ICARUS) ## which lines of Python the tests run; the total, and a file for each module
+	@rm -rf build/coverage-python; $(PY) -m coverage run -m pytest; tests=$$?; \
+	    sh .ci/coverage.sh build/coverage-python && exit $$tests
+
+docs: $(DOCS) ## these pages and a reference of every module, as a site in build/docs; warnings are errors
+	@$(PY) -m mkdocs build --strict --quiet && echo "build/docs/index.html"
 
 lint: $(TEST) ## ruff, import-linter and pyright
 	@$(LINT)
