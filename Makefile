@@ -119,7 +119,7 @@ mutate: $(ICARUS) $(SYNTH) ## mutation testing: put faults into the Verilog and 
 soak: $(call simulators,icarus) ## a million random tokens; an interrupted soak goes on where it was
 	@$(PY) -m cosim.closure.soak $(if $(TOKENS),--tokens $(TOKENS)) $(SIMULATION)
 
-verilog: $(CORE) ## write the Verilog and its port contract
+verilog: $(CORE) ## write the Verilog, the same for simulators, and the port contract
 	@$(PY) -m hdl.emit.verilog $(if $(HEADS),--heads $(HEADS))
 
 lint-verilog: $(VERILATOR) ## all warnings of Verilator on the Verilog of the head and of a core
@@ -128,7 +128,7 @@ lint-verilog: $(VERILATOR) ## all warnings of Verilator on the Verilog of the he
 synth: $(SYNTH) $(ICARUS) $(SYNTH_LIBRARY) ## map to a cell library: cells, area, timing and power by component
 	@$(PY) -m hdl.synth --library $(LIB)
 
-formal: $(FORMAL) ## prove the control plane's properties and catch their broken variants
+formal: $(FORMAL) ## prove the control plane's properties, catch their broken variants, prove the simulation view
 	@$(PY) -m hdl.formal
 
 estimate: $(CORE) ## latency, energy and area, beside the published figures and GPUs; whole models

@@ -1,7 +1,7 @@
-"""Mutants of a head's Verilog: each with one small fault, made by the Yosys command `mutate`.
+"""Mutants of a head's simulation view, each with one small fault, made by Yosys.
 
-A mutant inverts a port bit of a cell, ties it to a constant, or lets another bit decide whether it
-is inverted. Registers lose their initial values, as silicon has none: faults of a reset then show.
+Its command is `mutate`. A mutant inverts a port bit of a cell, ties it to a constant, or lets
+another bit decide whether it is inverted. Registers lose their initial values, as silicon has none: faults of a reset then show.
 """
 
 import re
@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analog_models.spec import HardwareSpec
-from hdl.emit.verilog import TOP, emit
+from hdl.emit.verilog import TOP, VIEW, emit
 from hdl.synth.yosys import run_yosys
 
 __all__ = ["ORIGINAL", "Mutation", "equal_to_original", "list_mutations", "mutants"]
 
-READ = f"read_verilog {TOP}.v\nhierarchy -top {TOP}\nproc\nopt_clean\nsetattr -unset init w:*\n"
+READ = (
+    f"read_verilog {TOP}{VIEW}.v\nhierarchy -top {TOP}\nproc\nopt_clean\nsetattr -unset init w:*\n"
+)
 WHERE = re.compile(r"-(mode|module|cell|port|portbit|wire|src) (\S+)")
 
 

@@ -24,6 +24,7 @@ from cosim.closure.unknown import unknown_pins, without_initial_values
 from cosim.reference.judge import fault
 from cosim.run.building import simulate
 from cosim.run.job import Job
+from hdl.emit.contract import simulated
 from hdl.emit.verilog import TOP, emit
 
 RANDOM_JOBS, RANDOM_TOKENS = 6, 250  # they begin in all ways that `random_job` knows
@@ -82,10 +83,12 @@ def from_unknown(spec: HardwareSpec, build: Path) -> list[str]:
     """
     folder = build / "coverage" / "unknown"
     contract = emit(spec, folder)
-    text = without_initial_values((folder / f"{TOP}.v").read_text("utf-8"))
+    path, sha256 = simulated(folder / f"{TOP}.json")
+    text = without_initial_values(path.read_text("utf-8"))
     pins = unknown_pins(text, contract, UNKNOWN_CYCLES, folder)
-    write_text(folder / f"{TOP}.v", text)
-    write_json(folder / f"{TOP}.json", contract | {"sha256": f"unknown {contract['sha256']}"})
+    write_text(path, text)
+    contract["simulation"]["sha256"] = f"unknown {sha256}"
+    write_json(folder / f"{TOP}.json", contract)
     job = random_job(spec, RANDOM_TOKENS, 0)
     if wrong := fault(spec, job, simulate(spec, job, verilog=folder)):
         raise GaincellError(f"with registers unknown until the reset: {wrong}")

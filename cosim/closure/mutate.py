@@ -31,8 +31,8 @@ from cosim.closure.stimulus import closure_spec, random_job
 from cosim.reference import batch, judge
 from cosim.reference.judge import fault
 from cosim.run.building import TESTBENCH_FOLDER, build, digest
-from hdl.emit.contract import read_contract
-from hdl.emit.verilog import TOP
+from hdl.emit.contract import simulated
+from hdl.emit.verilog import TOP, VIEW
 from hdl.mutants import ORIGINAL, Mutation, equal_to_original, list_mutations, mutants
 
 GOAL = 0.9
@@ -115,7 +115,7 @@ def _written(mutations: list[Mutation], folder: Path) -> Iterator[tuple[Mutation
 def examine(spec: HardwareSpec, text: str, folder: Path) -> str:
     """What gives a head away whose Verilog is `text`; empty if nothing does."""
     with scratch_folder(folder, "mutant-") as mutant:
-        write_text(mutant / f"{TOP}.v", text)
+        write_text(mutant / f"{TOP}{VIEW}.v", text)
         shutil.copy(folder / f"{TOP}.json", mutant)
         compiled = replace(build(spec, build_root=mutant, verilog=mutant), cpu_s=CPU_S)
         for check in CHECKS:
@@ -134,7 +134,7 @@ def _identity(folder: Path) -> str:
     files = [*TESTBENCH_FOLDER.glob("*.v")]
     files += [Path(module.__file__ or "") for module in (stimulus, batch, judge)]
     texts = [file.read_text("utf-8") for file in sorted(files)]
-    parts = [read_contract(folder / f"{TOP}.json")["sha256"], CHECKS, *texts]
+    parts = [simulated(folder / f"{TOP}.json")[1], CHECKS, *texts]
     return digest(*parts)
 
 

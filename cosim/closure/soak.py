@@ -105,7 +105,7 @@ def identity(spec: HardwareSpec, args: argparse.Namespace) -> str:
     sources = [
         Path(module.__file__ or "").read_text("utf-8") for module in (stimulus, batch, judge)
     ]
-    parts = [contract["sha256"], args.seed, args.job_tokens, *sources]
+    parts = [contract["simulation"]["sha256"], args.seed, args.job_tokens, *sources]
     return digest(*parts)
 
 

@@ -15,7 +15,7 @@ from common.processes import run
 
 __all__ = ["unknown_pins", "without_initial_values"]
 
-INITIAL = re.compile(r"^(  reg .*?) = \d+'h[0-9a-f]+;$", re.MULTILINE)
+INITIAL = re.compile(r"^(  reg .*?) = \d+'[hd][0-9a-f]+;$", re.MULTILINE)
 RESET_CYCLES = 2
 RARELY = {"schedule": 512}  # inputs that change every so many cycles, on average
 

@@ -26,7 +26,7 @@ from cosim.run.simulators.simulator import TESTBENCH, Simulator
 from cosim.run.simulators.verilator import Verilator
 from cosim.testbench.pin_rules import rule_parameters
 from cosim.testbench.pulses import width_bits
-from hdl.emit.contract import port_widths, read_contract
+from hdl.emit.contract import port_widths, read_contract, simulated
 from hdl.emit.verilog import TOP, emit
 from hdl.synth.gates import emit_gates
 
@@ -115,13 +115,14 @@ def compiled(
     waves: bool = False,
     say: bool = False,
 ) -> Build:
-    """Compile a testbench with the Verilog beside `contract`, unless the same has been before.
+    """Compile a testbench with the Verilog of `contract`, unless the same has been before.
 
     bench: its sources; the other arguments as for `build`.
     """
     chosen = SIMULATORS[simulator]
+    verilog, sha256 = simulated(contract)
     identity = digest(
-        read_contract(contract)["sha256"],
+        sha256,
         *(source.read_text("utf-8") for source in bench),
         Path(sys.modules[type(chosen).__module__].__file__ or "").read_text("utf-8"),
         chosen.version(),
@@ -133,7 +134,7 @@ def compiled(
     what = f"the simulation with {chosen.title} (about {chosen.compile_s} s, once)"
     with made_once(folder, what if say else "") as missing:
         if missing:
-            sources = [contract.resolve().with_suffix(".v"), *bench]
+            sources = [verilog.resolve(), *bench]
             chosen.compile(sources, parameters, folder, waves)
     return Build(spec, chosen, folder, contract.resolve())
 

@@ -9,7 +9,7 @@ from common.errors import ArtefactError
 from common.files import read_json
 from common.records import Record
 
-__all__ = ["Widths", "port_widths", "read_contract"]
+__all__ = ["Widths", "port_widths", "read_contract", "simulated"]
 
 Name = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 Bits = Annotated[int, Field(ge=1, le=2**24)]
@@ -42,9 +42,15 @@ class _Register(Record):
     address: Annotated[int, Field(ge=0, le=2**16)]
 
 
+class _Simulation(Record):
+    file: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.v$", max_length=200)]
+    sha256: str
+
+
 class _Contract(Record):
     top: Name
     sha256: str
+    simulation: _Simulation | None = None
     clock: _Clock
     reset: _Reset
     ports: list[_Port]
@@ -80,6 +86,18 @@ def read_contract(path: Path) -> dict[str, Any]:
     except ArtefactError as error:
         raise ArtefactError(f"{error}; remove its folder, and it is written anew") from error
     return tree
+
+
+def simulated(path: Path) -> tuple[Path, str]:
+    """The Verilog that simulators run, and its SHA-256, of the contract in a file.
+
+    It is the simulation view where there is one, else the Verilog itself.
+    """
+    contract = read_contract(path)
+    view = contract.get("simulation")
+    if view is None:
+        return path.with_suffix(".v"), contract["sha256"]
+    return path.with_name(view["file"]), view["sha256"]
 
 
 def port_widths(contract: dict[str, Any]) -> Widths:

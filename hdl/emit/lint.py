@@ -1,11 +1,13 @@
-"""Lint the Verilog of a head and of a core with all warnings of Verilator.
+"""Lint the Verilog of a head and of a core, and its simulation view, with all Verilator warnings.
 
     python -m hdl.emit.lint [--spec NAME] [--heads N] [--out DIR]
 
-Exits with 1 if there is a warning that `lint.vlt` does not justify.
+Exits with 1 if there is a warning that neither `lint.vlt` nor, for what Amaranth and Yosys write,
+`lint_names.vlt` justifies.
 """
 
 import argparse
+from collections.abc import Iterable
 from importlib.util import find_spec as find_module
 from pathlib import Path
 
@@ -14,11 +16,13 @@ from common import processes
 from common.arguments import natural
 from common.errors import ToolError, run_command
 from hdl.core import MAX_HEADS
-from hdl.emit.verilog import CORE, TOP, emit, emit_core
+from hdl.emit.verilog import CORE, TOP, VIEW, emit, emit_core
 
-__all__ = ["WAIVERS", "lint", "verilator_root"]
+__all__ = ["NAMES", "WAIVERS", "lint", "verilator_root"]
 
 WAIVERS = Path(__file__).with_name("lint.vlt")
+NAMES = Path(__file__).with_name("lint_names.vlt")
+"""What is waived besides for Verilog as Amaranth and Yosys write it."""
 
 
 def verilator_root() -> Path:
@@ -29,14 +33,18 @@ def verilator_root() -> Path:
     return Path(found.origin).parent
 
 
-def lint(verilog: Path, waivers: Path | None = WAIVERS) -> str:
-    """What Verilator says of a file, whose name is that of its top module; empty if it is clean.
+def lint(verilog: Path, waivers: Iterable[Path] | None = None) -> str:
+    """What Verilator says of a file that `emit` wrote; empty if it is clean.
 
-    Raises `ToolError` without Verilator.
+    waivers: files of what it may say; by default those of this kind of file. Raises `ToolError`
+    without Verilator.
     """
+    top = verilog.stem.removesuffix(VIEW)
+    if waivers is None:
+        waivers = [WAIVERS] if verilog.stem.endswith(VIEW) else [WAIVERS, NAMES]
     root = verilator_root()
     command = [str(root / "bin" / "verilator_bin"), "--lint-only", "-Wall"]
-    command += ["--top-module", verilog.stem, *([str(waivers)] if waivers else []), str(verilog)]
+    command += ["--top-module", top, *map(str, waivers), str(verilog)]
     environment = processes.clean_environment() | {"VERILATOR_ROOT": str(root)}
     done = processes.run(command, environment=environment, capture_output=True)
     said = done.stdout + done.stderr
@@ -51,10 +59,12 @@ def main() -> int:
     emit_core(spec, args.heads, args.out)
     faults = 0
     for top, what in ((TOP, "a head"), (CORE, f"a core of {args.heads} heads")):
-        path = args.out / f"{top}.v"
-        said = lint(path)
-        faults += bool(said)
-        print(f"{path}: {what} of {spec.name}, {'FAULT' if said else 'clean'}\n{said}", end="")
+        for name, kind in ((top, ""), (f"{top}{VIEW}", "simulation view of ")):
+            path = args.out / f"{name}.v"
+            said = lint(path)
+            faults += bool(said)
+            verdict = "FAULT" if said else "clean"
+            print(f"{path}: {kind}{what} of {spec.name}, {verdict}\n{said}", end="")
     return 1 if faults else 0
 
 

@@ -1,15 +1,16 @@
-"""Wide combinational logic as procedural blocks, which event-driven simulators run much faster.
+"""The simulation view of emitted Verilog: the same logic in a form that simulators run faster.
 
 Yosys writes one continuous assignment per gate. Icarus evaluates each of them bit by bit, again
 whenever one of its inputs settles (dozens of times a cycle in a deep adder), and a concatenation
 whole for every bit that changes. In a procedural block, in the order of the data flow, each is
-evaluated once per change and in whole words. The logic is the same, and this form of it is what
-gets simulated and synthesised alike.
+evaluated once per change and in whole words. `hdl.formal.view` proves that the logic is the same.
 """
 
 import re
 from collections import Counter
 from graphlib import TopologicalSorter
+
+from common.errors import ToolError
 
 __all__ = ["proceduralise"]
 
@@ -19,25 +20,53 @@ WIRE = re.compile(rf"  wire (?:\[\d+:0\] )?({IDENTIFIER.pattern}) ?;")
 PORT_OF_INSTANCE = re.compile(rf"^ +\.(?:{IDENTIFIER.pattern}) ?(?=\()")
 ASSIGNMENT = re.compile(rf"  assign ({IDENTIFIER.pattern}) +=(.*);")
 COMPUTES = re.compile(r"[&|^~?{]")
-IS_ZERO = re.compile(r"^(  assign .* =) ! (.*);$", re.MULTILINE)
+WIDE = re.compile(rf"  (?:wire|reg|input|output) \[\d+:0\] ({IDENTIFIER.pattern})")
+IS_ZERO = re.compile(rf"(  assign .* =) ! (({IDENTIFIER.pattern}) ?(\[\d+:\d+\])?);")
 GUARD = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+) +=\s*0;$", re.MULTILINE)
+GUARDED = re.compile(r"^  always @\*(?: begin)?\n    if \((\S+) *\) begin end$", re.MULTILINE)
+PROCESS = re.compile(r"^ *always @\*", re.MULTILINE)
+KNOWN = re.compile(  # declarations and assignments, of slices too
+    rf"  (?:wire|reg) (?:\[\d+:0\] )?(?:{IDENTIFIER.pattern}) *(?:= *(?:0|\d+'[hd][0-9a-f]+))?;"
+    rf"|  assign (?:{IDENTIFIER.pattern}) ?(?:\[[\d:]+\])? +=.*;"
+)
 
 
 def proceduralise(verilog: str) -> str:
     """Move the vector assignments that compute something into one `always @*` per module.
 
     Wires that nothing reads, such as Amaranth's names for the fields of a payload, are dropped.
+    Raises `ToolError` for Verilog of another form than Yosys writes today.
     """
+    _check(verilog)
     # Yosys lets its processes read a variable that changes at the start of a simulation, but Icarus
     # takes its initial value for no change, and what reads only constant registers stays unknown.
     verilog = GUARD.sub(r"\g<0>\n  initial \g<1> = 1;", verilog)
-    verilog = IS_ZERO.sub(r"\1 \2 == 0;", verilog)  # linters want one bit behind a `!`
     modules = re.split(r"(?<=^endmodule$)", verilog, flags=re.MULTILINE)
     return "".join(_module(text.split("\n")) for text in modules)
 
 
+def _check(verilog: str) -> None:
+    """Refuse what the patterns here do not know, instead of leaving it as it is."""
+    odd = [
+        line
+        for line in verilog.splitlines()
+        if line.startswith(("  wire ", "  reg ", "  assign ")) and not KNOWN.fullmatch(line)
+    ]
+    guards, guarded = set(GUARD.findall(verilog)), GUARDED.findall(verilog)
+    if len(guarded) != len(PROCESS.findall(verilog)) or guards != set(guarded):
+        odd.append("always @*")
+    if "endmodule" not in verilog.splitlines():
+        odd.append("no module")
+    if odd:
+        raise ToolError(
+            f"the simulation view does not know Verilog of this form: {odd[0].strip()!r}; "
+            "adapt hdl/emit/simulation_view.py to this version of Amaranth and Yosys"
+        )
+
+
 def _module(lines: list[str]) -> str:
-    lines = _read(lines)
+    wide = {match[1] for line in lines if (match := WIDE.match(line))}
+    lines = [_compared(line, wide) for line in _read(lines)]
     vectors = {match[2] for line in lines if (match := VECTOR.fullmatch(line))}
     expressions: dict[str, str] = {}
     kept = []
@@ -72,6 +101,12 @@ def _read(lines: list[str]) -> list[str]:
     matches = [ASSIGNMENT.fullmatch(line) or WIRE.fullmatch(line) for line in lines]
     both = zip(lines, matches, strict=True)
     return [line for line, match in both if not (match and match[1] in unread)]
+
+
+def _compared(line: str, wide: set[str]) -> str:
+    """`number == 0` for `! number`: linters want one bit behind a `!`."""
+    found = IS_ZERO.fullmatch(line)
+    return f"{found[1]} {found[2]} == 0;" if found and (found[4] or found[3] in wide) else line
 
 
 def _variable(line: str, expressions: dict[str, str]) -> str:

@@ -2,6 +2,10 @@
 
     python -m hdl.emit.verilog --out build/verilog [--heads N]
 
+Beside what Amaranth and Yosys write (`attention_head.v`) there is a simulation view of it
+(`attention_head_simulation.v`): the same modules in a form that simulators run faster, and
+that Icarus starts as synthesis means it.
+
 The contract tells a testbench all that it needs: ports, where each code lies in a payload, the
 cycles of each control signal by schedule, the registers of a core, and the hash of the
 specification.
@@ -29,13 +33,18 @@ from hdl.registers import REGISTERS
 from hdl.streams import result_layout, token_layout
 from hdl.timeline import timeline
 
-__all__ = ["CORE", "TOP", "emit", "emit_core"]
+__all__ = ["CORE", "TOP", "VIEW", "emit", "emit_core"]
 
 TOP, CORE = "attention_head", "attention_core"
+VIEW = "_simulation"
+"""What the file of a simulation view is called behind the name of its top module."""
 
 
 def emit(spec: HardwareSpec, out_dir: Path) -> dict[str, Any]:
-    """Write `attention_head.v` and `attention_head.json` to `out_dir`; the contract is returned."""
+    """Write `attention_head.v`, its simulation view and `attention_head.json` to `out_dir`.
+
+    Returns the contract.
+    """
     result = {"out": _lanes(result_layout(spec), 0)}
     return _emit(spec, AttentionHead(spec), TOP, out_dir, {"result__payload": result})
 
@@ -64,13 +73,14 @@ def _emit(
     from amaranth.back import verilog  # reads the environment when it is imported
 
     with adopted():  # it runs Yosys
-        raw = verilog.convert(component, name=top, emit_src=False, strip_internal_attrs=True)
-    text = proceduralise(raw)
+        text = verilog.convert(component, name=top, emit_src=False, strip_internal_attrs=True)
+    view = proceduralise(text)
     contract = {
         "top": top,
         "preset": spec.name,
         "spec_hash": spec.hash,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "sha256": _sha256(text),
+        "simulation": {"file": f"{top}{VIEW}.v", "sha256": _sha256(view)},
         "clock": {"port": "clk", "period_ps": spec.clock.t_clk_ps},
         "reset": {"port": "rst", "active": "high", "kind": "synchronous"},
         "ports": [_port(*member) for member in component.signature.flatten(component)],
@@ -79,8 +89,13 @@ def _emit(
         **(about or {}),
     }
     write_text(out_dir / f"{top}.v", text)
+    write_text(out_dir / f"{top}{VIEW}.v", view)
     write_json(out_dir / f"{top}.json", contract)
     return contract
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _registers() -> list[dict[str, Any]]:
@@ -136,6 +151,7 @@ def main() -> int:
     for name, schedule in contract["schedules"].items():
         cycles, period = schedule["latency_cycles"], schedule["period_cycles"]
         print(f"schedule {name}: {cycles} cycles per token, one every {period}")
+    print(f"{args.out / top}{VIEW}.v: the same for simulators")
     print(f"{args.out / top}.json: port contract")
     return 0
 

@@ -16,7 +16,7 @@ from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from common.errors import ToolError, run_command
 from common.files import read_json, write_json
 from common.provenance import provenance
-from hdl.emit.verilog import TOP, emit
+from hdl.emit.verilog import TOP, VIEW, emit
 from hdl.synth.activity import TokenBench, random_duty, toggles_per_cycle
 from hdl.synth.cell_library import LIBRARIES, CellLibrary
 from hdl.synth.mapping import map_to_cells, write_cell_models
@@ -106,7 +106,7 @@ def _energies(
     """
     models = write_cell_models(library, out_dir / "cells.v")
     gates = TokenBench.compiled([out_dir / "gates.v", models], contract, out_dir)
-    rtl = TokenBench.compiled([out_dir / f"{TOP}.v"], contract, out_dir)
+    rtl = TokenBench.compiled([out_dir / f"{TOP}{VIEW}.v"], contract, out_dir)
     energies: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(spec.schedules):
         energies[name] = {}

@@ -29,6 +29,7 @@ def emit_gates(
     map_to_cells(work, TOP, library, contract["clock"]["period_ps"])
     models = write_cell_models(library, work / "cells.v")
     text = (work / "gates.v").read_text("utf-8") + models.read_text("utf-8")
+    del contract["simulation"]
     contract |= {
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "library": library.name,

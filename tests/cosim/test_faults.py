@@ -14,7 +14,7 @@ def stuck(port, level):
 
     def broken(spec, folder):
         contract = emit(spec, folder)
-        path = folder / "attention_head.v"
+        path = folder / "attention_head_simulation.v"
         text = path.read_text()
         connected = f"(control__{port})"
         assert text.count(f".active__{port}{connected}") == 1

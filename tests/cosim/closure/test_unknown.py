@@ -8,23 +8,24 @@ from common.errors import ToolError
 from cosim.closure import unknown
 from cosim.closure.stimulus import closure_spec
 from cosim.closure.unknown import unknown_pins, without_initial_values
-from hdl.emit.verilog import CORE, TOP, emit, emit_core
+from hdl.emit.verilog import CORE, TOP, VIEW, emit, emit_core
 
 SPEC = closure_spec()
 RESET_OF_WINDOW = re.compile(r"(control\.window +window \([^;]*\.rst\()rst")
 
 
-@pytest.fixture(scope="module")
-def head(tmp_path_factory):
+@pytest.fixture(scope="module", params=["", VIEW], ids=["verilog", "simulation view"])
+def head(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("head")
     contract = emit(SPEC, folder)
-    return without_initial_values((folder / f"{TOP}.v").read_text()), contract, folder
+    path = folder / f"{TOP}{request.param}.v"
+    return without_initial_values(path.read_text()), contract, folder
 
 
 def test_no_register_keeps_its_initial_value(head):
     text, _, _ = head
-    assert not re.findall(r"^  reg .*= \d+'h", text, re.MULTILINE)
-    assert "initial evaluate = 1;" in text  # which starts the simulator, and is no register
+    assert not re.findall(r"^  reg .*= \d+'", text, re.MULTILINE)
+    assert re.search(r"^  reg .*= *0;$", text, re.MULTILINE)  # start the simulator; no registers
 
 
 def test_every_pin_of_a_head_is_known_after_reset(head):
@@ -32,9 +33,10 @@ def test_every_pin_of_a_head_is_known_after_reset(head):
     assert unknown_pins(text, contract, 1500, folder) == []
 
 
-def test_every_pin_of_a_core_is_known_after_reset(tmp_path):
+@pytest.mark.parametrize("view", ["", VIEW], ids=["verilog", "simulation view"])
+def test_every_pin_of_a_core_is_known_after_reset(view, tmp_path):
     contract = emit_core(SPEC, 2, tmp_path)
-    text = without_initial_values((tmp_path / f"{CORE}.v").read_text())
+    text = without_initial_values((tmp_path / f"{CORE}{view}.v").read_text())
     assert unknown_pins(text, contract, 1000, tmp_path) == []
 
 

@@ -26,6 +26,7 @@ def test_what_is_emitted_is_read(tmp_path):
         ({"sha256": 3}, "sha256 = 3: Input should be a valid string"),
         ({"top": "a b"}, "top = 'a b': String should match pattern"),
         ({"payloads": {}}, "has no port and payload token__payload"),
+        ({"simulation": {"file": "../x.v", "sha256": ""}}, "simulation.file = '../x.v'"),
         ({"heads": 0}, "heads = 0: Input should be greater than or equal to 1"),
     ],
 )

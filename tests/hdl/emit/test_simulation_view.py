@@ -1,3 +1,6 @@
+import pytest
+
+from common.errors import ToolError
 from hdl.emit.simulation_view import proceduralise
 
 MODULE = r"""
@@ -71,8 +74,9 @@ def test_nor_is_what_only_such_wires_read_whatever_the_ports_of_others_are_calle
 
 
 def test_a_comparison_with_zero_is_written_as_one():
-    text = proceduralise("module m;\n  assign a = ! b[3:0];\n  assign c = ~ d;\nendmodule\n")
-    assert text == "module m;\n  assign a = b[3:0] == 0;\n  assign c = ~ d;\nendmodule\n"
+    lines = ["wire [3:0] b;", "assign a = ! b[3:0];", "assign c = ! b;", "assign d = ! e;"]
+    text = proceduralise("\n".join(["module m;", *(f"  {line}" for line in lines), "endmodule\n"]))
+    assert "  assign a = b[3:0] == 0;\n  assign c = b == 0;\n  assign d = ! e;\n" in text
 
 
 def test_a_module_without_wide_logic_is_left_alone():
@@ -80,8 +84,31 @@ def test_a_module_without_wide_logic_is_left_alone():
     assert proceduralise(module + module) == module + module
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  assign a = b",  # goes on in the next line
+        "  assign { a, b } = c;",
+        "  wire signed [3:0] a;",
+        "  wire a = b;",
+        "  reg [3:0] a [7:0];",
+        "  always @* begin\n    a = b;\n  end",
+        r"  reg \$auto$verilog_backend.cc:2355:dump_module$3  = 0;",
+    ],
+)
+def test_verilog_of_a_form_that_is_not_known_is_refused(line):
+    with pytest.raises(ToolError, match=r"does not know Verilog of this form: '.*'; adapt hdl/"):
+        proceduralise(f"module m;\n{line}\nendmodule\n")
+
+
+def test_so_is_what_holds_no_module():
+    with pytest.raises(ToolError, match="no module"):
+        proceduralise("")
+
+
 def test_processes_run_once_at_the_start_of_a_simulation():
     name = r"\$auto$verilog_backend.cc:2355:dump_module$3 "
     declared, started = f"  reg {name} = 0;\n", f"  initial {name[:-1]} = 1;\n"
-    text = proceduralise(f"module m;\n{declared}endmodule\n")
-    assert text == f"module m;\n{declared}{started}endmodule\n"
+    process = f"  always @* begin\n    if ({name}) begin end\n    a = b;\n  end\n"
+    text = proceduralise(f"module m;\n{declared}{process}endmodule\n")
+    assert text == f"module m;\n{declared}{started}{process}endmodule\n"

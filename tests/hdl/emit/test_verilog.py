@@ -5,9 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from amaranth.back import verilog
 
 from analog_models.spec import load_preset
+from hdl.emit.contract import simulated
 from hdl.emit.verilog import emit, emit_core
+from hdl.head import AttentionHead
 from tests.hdl.clocked import small_spec
 
 
@@ -17,6 +20,9 @@ def test_the_contract_describes_the_verilog(spec, tmp_path):
     text = (tmp_path / "attention_head.v").read_text()
     assert json.loads((tmp_path / "attention_head.json").read_text()) == contract
     assert contract["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    view = (tmp_path / "attention_head_simulation.v").read_bytes()
+    path, sha256 = simulated(tmp_path / "attention_head.json")
+    assert path.read_bytes() == view and sha256 == hashlib.sha256(view).hexdigest()
     assert contract["spec_hash"] == spec.hash
     header = text[text.index("module attention_head(") :].split("endmodule")[0]
     for port in contract["ports"]:
@@ -25,6 +31,15 @@ def test_the_contract_describes_the_verilog(spec, tmp_path):
     token = {port["name"]: port["width"] for port in contract["ports"]}["token__payload"]
     fields = contract["payloads"]["token__payload"].values()
     assert sum(field["lanes"] * field["bits"] for field in fields) == token
+
+
+def test_what_is_handed_out_is_what_amaranth_writes(tmp_path):
+    spec = small_spec()
+    emit(spec, tmp_path)
+    written = verilog.convert(
+        AttentionHead(spec), name="attention_head", emit_src=False, strip_internal_attrs=True
+    )
+    assert (tmp_path / "attention_head.v").read_text() == written
 
 
 def test_the_paper_latency_is_in_the_contract(tmp_path):

