@@ -1,7 +1,8 @@
 """Mutants of a head's simulation view, each with one small fault, made by Yosys.
 
 Its command is `mutate`. A mutant inverts a port bit of a cell, ties it to a constant, or lets
-another bit decide whether it is inverted. Registers lose their initial values, as silicon has none: faults of a reset then show.
+another bit decide whether it is inverted. Registers lose their initial values, as silicon has none:
+faults of a reset then show.
 """
 
 import re

@@ -39,7 +39,7 @@ opt_merge
 opt_clean
 tee -q -o equal.txt equiv_status
 """
-PROVEN = re.compile(r"those cells (\d+) are proven and 0 are unproven")
+PROVEN = re.compile(r"those cells ([1-9]\d*) are proven and 0 are unproven")
 UNPROVEN = re.compile(r"Unproven \$equiv \S+: (\S+) ")
 
 
@@ -78,6 +78,6 @@ def prove_view(top: str, folder: Path) -> ViewProof:
     proven, unproven = PROVEN.search(said), UNPROVEN.search(said)
     if not proven and not unproven:
         raise ToolError(f"Yosys compared nothing: see {folder / 'equal.txt'}")
-    fault = "" if proven and not unproven else f"not proved equal at {unproven[1]}"
+    fault = f"not proved equal at {unproven[1]}" if unproven else ""
     bits = int(proven[1]) if proven else 0
     return ViewProof(top, bits, fault, time.perf_counter() - start)
