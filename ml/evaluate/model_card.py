@@ -56,7 +56,7 @@ cubic right after matching 25.8, 1.110 times the linear model; cubic 22.68 after
 cubic straight from GPT-2 47.6. Softmax is taken to be the 22.53 of a series without a name: linear
 1.015, cubic 1.007 times that. The authors draw pre-trained GPT-2 at a loss of 3.00, which is 20.1:
 1.138 and 1.129 times that. Which is right their files do not say. Model, text, context and tokens
-are others, so perplexities do not compare, and ratios only roughly (docs/adaptation.md).
+are others, so perplexities do not compare, and ratios only roughly (docs/lab/adaptation.md).
 
 ## On other text
 Modern prose, which the corpus has none of: five kinds from Debian packages, which
@@ -92,7 +92,7 @@ Run with {versions}. Interrupted commands continue where they stopped.
 These commands give models like the shipped ones, not the same bits: the teacher's first run was
 shortened while it ran, and stage linear and the control were lengthened while they ran. The student
 learned the teacher's own words before that, and then, to the end, those of the control as it was
-(docs/adaptation.md has the steps).
+(docs/lab/adaptation.md has the steps).
 
 ## Limits
 - It knows English of the 17th to the early 19th century and nothing else, and invents freely.
