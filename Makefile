@@ -180,8 +180,8 @@ sensitivity: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## perplexity aga
 bench-attention: $(ML) ## measure training's attention against dense attention: time and memory
 	@$(PY) -m ml.attention.bench
 
-golden: $(ML) ## write the golden vectors anew
-	@$(PY) -m ml.small.golden
+golden: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## write golden vectors of a model, the shipped ones anew
+	@$(PY) -m ml.evaluate.golden $(if $(MODEL),--model "$$MODEL")
 
 fuzz: $(TEST) ## damage the files that each reader takes, EXAMPLES=N times
 	@GAINCELL_FUZZ=$(or $(EXAMPLES),2000) $(PY) -m pytest -v --no-header tests/fuzz -k wrong

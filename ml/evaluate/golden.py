@@ -1,6 +1,6 @@
-"""Golden vectors of a converted or adapted model, for the co-simulation.
+"""Golden vectors: the codes of an adapted model's attention on a text, for the co-simulation.
 
-    python -m ml.evaluate.golden --model FOLDER [--text FILE] [--layers N N ...] --folder FOLDER
+    python -m ml.evaluate.golden [--model NAME] [--text FILE] [--layers N N ...] [--folder FOLDER]
     python -m cosim.sim --golden FOLDER
 
 passage  heads of the chosen layers on one text that starts with the window flushed; keys and values
@@ -16,8 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.utils.logging import disable_progress_bar
 
 from analog_models.spec import HardwareSpec
+from analog_models.spec.golden_format import GOLDEN, PASSAGE, WRAP
 from common.arguments import integer
 from common.errors import ArtefactError, run_command
 from common.files import sha256, write_json
@@ -25,18 +27,21 @@ from common.provenance import provenance
 from ml.attention.backend import Codes, Recording
 from ml.attention.exact import exact_attention
 from ml.attention.heads import using
+from ml.checkpoint import save_tensors
 from ml.errors import SettingError
+from ml.evaluate.subject import MODEL_HELP, Subject
 from ml.finite import finite_outputs
 from ml.models.families import GainCellModel, heads_of
-from ml.models.folders import load_converted, load_tokenizer
-from ml.models.shipped import PACKAGES
-from ml.small.golden import PASSAGE_TOKENS, as_integers, liveliest_head, write_vectors
+from ml.models.folders import load_tokenizer
+from ml.models.shipped import PACKAGES, SHIPPED, find_model
 from ml.train import heldout, tokenizer
 from ml.train.text import check_ids, token_ids
 
-FOLDER = Path("build/hf-golden")
+FOLDER = Path("build/golden")
+PASSAGE_TOKENS = 128
 WRAP_WINDOWS = 1.25  # tokens of the wrap, in windows
 SOURCE = "shakespeare"  # of the held-out text, where none is given
+CODE_TYPES = {"q": torch.uint8, "k": torch.uint8, "v": torch.uint8, "out": torch.int16}
 
 
 @torch.no_grad()
@@ -50,6 +55,49 @@ def codes_of(model: GainCellModel, ids: Tensor) -> tuple[Codes, Tensor]:
     with using(model, recording), finite_outputs(model):
         predicted = model(ids[None], use_cache=False).logits[0].argmax(-1)
     return recording.by_layer(), predicted
+
+
+def as_integers(codes: Codes) -> dict[str, Tensor]:
+    """Codes in the integer types of the golden files."""
+    return {name: getattr(codes, name).to(kind) for name, kind in CODE_TYPES.items()}
+
+
+def liveliest_head(out: Tensor) -> tuple[int, int]:
+    """Layer and head whose output codes [layer, head, token, D] vary most over the tokens."""
+    flat = int(out.std(-2).mean(-1).argmax())
+    return flat // out.shape[1], flat % out.shape[1]
+
+
+def describe_file(path: Path, tensors: dict[str, Tensor], bpe: Any) -> dict[str, Any]:
+    """The manifest's entry of one golden file. bpe: has `decode(ids)`."""
+    texts = {"strings": "tokens", "predicted_strings": "predicted"}
+    return {
+        "sha256": sha256(path),
+        "tensors": {
+            name: {"shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch.")}
+            for name, t in tensors.items()
+        },
+        "tokens": tensors["tokens"].tolist(),
+        **{
+            key: [bpe.decode([i]) for i in tensors[name].tolist()]
+            for key, name in texts.items()
+            if name in tensors
+        },
+    }
+
+
+def write_vectors(
+    spec: HardwareSpec, files: dict[str, dict[str, Tensor]], bpe: Any, folder: Path
+) -> dict[str, Any]:
+    """Write golden files, tensors by name of the file; what their manifest begins with."""
+    for name, tensors in files.items():
+        save_tensors(folder / name, tensors, {"kind": "golden", **spec.hashes})
+    return {
+        **spec.hashes,
+        "preset": spec.name,
+        "window": spec.geometry.window,
+        "files": {name: describe_file(folder / name, t, bpe) for name, t in files.items()},
+    }
 
 
 def chosen_layers(count: int, layers: list[int] | None) -> list[int]:
@@ -102,22 +150,26 @@ def write_golden(
     liveliest, head = liveliest_head(codes.out)
     layer = chosen[liveliest]
     files = {
-        "passage.safetensors": as_integers(codes)
-        | {"tokens": first.int(), "predicted": predicted.int()},
-        "wrap.safetensors": make_wrap(model, ids[:needed], layer, head),
+        PASSAGE: as_integers(codes) | {"tokens": first.int(), "predicted": predicted.int()},
+        WRAP: make_wrap(model, ids[:needed], layer, head),
     }
     manifest = write_vectors(spec, files, bpe, folder)
     texts_of = min(longest_text(model), needed)
-    manifest["files"]["passage.safetensors"]["layers"] = chosen
-    manifest["files"]["wrap.safetensors"] |= {"layer": layer, "head": head, "texts_of": texts_of}
+    manifest["files"][PASSAGE]["layers"] = chosen
+    manifest["files"][WRAP] |= {"layer": layer, "head": head, "texts_of": texts_of}
     return manifest | {"model": {"type": model.config.model_type, "stage": model.config.stage}}
 
 
-def text_of(path: Path | None) -> tuple[str, str]:
-    """A text and what it is: the file, or the project's held-out text. Raises ArtefactError."""
+def text_of(path: Path | None, source: str = SOURCE) -> tuple[str, str]:
+    """A text and what it is: the file, or a source of the project's held-out text.
+
+    Raises ArtefactError for a file that is not UTF-8, SettingError for a source that is none.
+    """
     if path is None:
-        ids = heldout.load()[SOURCE].tolist()
-        return tokenizer.load().decode(ids), f"held-out split of {SOURCE}"
+        texts = heldout.load()
+        if source not in texts:
+            raise SettingError(f"source is {source!r}, must be one of {', '.join(sorted(texts))}")
+        return tokenizer.load().decode(texts[source].tolist()), f"held-out split of {source}"
     try:
         return path.read_text("utf-8"), str(path)
     except UnicodeDecodeError as error:
@@ -132,29 +184,27 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="folder of the converted or adapted model")
+    add("--model", default=SHIPPED, help=MODEL_HELP)
     add("--tokenizer", type=Path, help="folder of its tokenizer, if that is another one")
-    add("--text", type=Path, help="UTF-8 file (the project's held-out Shakespeare)")
+    add("--text", type=Path, help="UTF-8 file (the project's held-out text)")
+    add("--source", default=SOURCE, help=f"of the held-out text ({SOURCE})")
     add("--layers", type=integer, nargs="+", metavar="N", help="layers of the passage (all)")
-    add("--folder", type=Path, default=FOLDER, help=f"where to write ({FOLDER})")
+    add("--folder", type=Path, help=f"where to write (shipped: {GOLDEN.name} of ml; {FOLDER}/NAME)")
     options = parser.parse_args(argv)
-    bpe: Any = load_tokenizer(options.tokenizer or options.model)
-    model = load_converted(options.model)
-    text, source = text_of(options.text)
+    disable_progress_bar()  # of transformers, for loading
+    text, source = text_of(options.text, options.source)
+    subject = Subject(options.model, *find_model(options.model))
+    bpe: Any = load_tokenizer(options.tokenizer) if options.tokenizer else subject.tokenizer
     ids = torch.tensor(token_ids(bpe, text, special=True))
-    check_ids(ids, bpe, model)
-    manifest = write_golden(model, bpe, ids, options.folder, options.layers)
-    manifest |= {
-        "checkpoint": {
-            "file": str(options.model),
-            "sha256": {p.name: sha256(p) for p in sorted(options.model.glob("*.safetensors"))},
-        },
-        "source": source,
-        **provenance((*PACKAGES, "transformers")),
-    }
-    write_json(options.folder / "manifest.json", manifest)
-    print(f"wrote {', '.join(manifest['files'])} and manifest.json to {options.folder}")
-    print(f"next: python -m cosim.sim --golden {options.folder}")
+    check_ids(ids, bpe, subject.model)
+    folder = options.folder or (GOLDEN if options.model == SHIPPED else subject.below(FOLDER))
+    manifest = write_golden(subject.model, bpe, ids, folder, options.layers)
+    manifest |= {"checkpoint": subject.weights, "source": source, **provenance(PACKAGES)}
+    write_json(folder / "manifest.json", manifest)
+    wrap = manifest["files"][WRAP]
+    print(f"wrote {', '.join(manifest['files'])} and manifest.json to {folder}")
+    print(f"wrap: layer {wrap['layer']} head {wrap['head']}")
+    print(f"next: python -m cosim.sim --golden {folder}")
     return 0
 
 

@@ -9,7 +9,7 @@ from ml.models.shipped import ADAPTED
 
 COMMANDS = (
     *("train.corpus", "train.tokenizer", "train.heldout", "train.prose", "small.train"),
-    *("small.adapt", "small.control", "small.golden", "evaluate", "evaluate.sensitivity"),
+    *("small.adapt", "small.control", "evaluate.golden", "evaluate", "evaluate.sensitivity"),
     "attention.bench",
 )
 
@@ -29,8 +29,7 @@ def test_help_names_the_command(name, capsys):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("small.golden", ["--adapted", "none.safetensors"], "none.safetensors: no such file"),
-        ("small.golden", ["--spec", "none"], "none: no such file, and no preset: leroux2025"),
+        ("evaluate.golden", ["--model", "none"], "none: no such model; give shipped, smollm2, or"),
         ("evaluate", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
         ("evaluate.mixed", ["--stage", "none.safetensors"], "no such file; `make adapt` leaves it"),
         ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from analog_models.spec.golden_format import GOLDEN
 from common.errors import ArtefactError
 from common.files import read_json, sha256
 from ml.checkpoint import load_tensors
@@ -30,7 +31,6 @@ from ml.models.shipped import (
     load_adapted,
     load_teacher,
 )
-from ml.small.golden import GOLDEN
 from ml.train import heldout, tokenizer
 from ml.train.text import token_ids
 from tests.ml import tiny

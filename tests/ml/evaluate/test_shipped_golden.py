@@ -4,23 +4,15 @@ import pytest
 import torch
 
 from analog_models.head import GoldenHead
-from common.files import read_json
+from analog_models.spec.golden_format import GOLDEN
+from common.files import read_json, sha256
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError
-from ml.models.shipped import ADAPTED
-from ml.small.golden import (
-    GOLDEN,
-    PASSAGE_TOKENS,
-    WRAP_TOKENS,
-    codes_of,
-    describe_file,
-    liveliest_head,
-    make_passage,
-    write_golden,
-)
-from ml.small.shipped import digest, load_adapted
-from ml.train import heldout, tokenizer
+from ml.evaluate.golden import PASSAGE_TOKENS, codes_of, describe_file, liveliest_head, main
+from ml.models.shipped import ADAPTED, WEIGHTS, load_adapted
+from ml.train import tokenizer
 
+WRAP_TOKENS = 1280
 MANIFEST = read_json(GOLDEN / "manifest.json")
 
 
@@ -37,7 +29,7 @@ def wrap() -> dict[str, torch.Tensor]:
 def test_they_are_of_this_preset_and_checkpoint(spec):
     assert MANIFEST["codes_hash"] == spec.codes_hash
     assert MANIFEST["window"] == spec.geometry.window
-    assert MANIFEST["checkpoint"] == {"file": ADAPTED.name, "sha256": digest(ADAPTED)}
+    assert MANIFEST["checkpoint"] == {"file": ADAPTED.name, "sha256": sha256(ADAPTED / WEIGHTS)}
 
 
 @pytest.mark.parametrize("name", ["passage.safetensors", "wrap.safetensors"])
@@ -58,12 +50,20 @@ def test_shapes_and_ranges_are_those_of_the_hardware(passage, wrap, spec):
         assert 15 < tensors["out"].abs().max() <= spec.out_max
 
 
-def test_the_passage_is_reproduced_from_the_checkpoint(passage, spec):
-    ids = heldout.load()[MANIFEST["source"].split()[-1]][:PASSAGE_TOKENS]
-    fresh = make_passage(load_adapted(spec), ids)
-    assert fresh.keys() == passage.keys()
-    for name, tensor in fresh.items():
-        assert torch.equal(passage[name], tensor), name
+def test_the_command_writes_what_ships(passage, wrap, tmp_path, capsys):
+    assert main(["--folder", str(tmp_path)]) == 0
+    for name, shipped in (("passage", passage), ("wrap", wrap)):
+        fresh = load_tensors(tmp_path / f"{name}.safetensors")[0]
+        assert fresh.keys() == shipped.keys()
+        for key, tensor in fresh.items():
+            assert torch.equal(shipped[key], tensor), (name, key)
+    manifest = read_json(tmp_path / "manifest.json")
+    for key in ("codes_hash", "preset", "window", "checkpoint", "source"):
+        assert manifest[key] == MANIFEST[key], key
+    for name, entry in MANIFEST["files"].items():
+        fresh = manifest["files"][name]
+        assert {key: fresh[key] for key in entry} == entry
+    assert f"next: python -m cosim.sim --golden {tmp_path}" in capsys.readouterr().out
 
 
 def test_the_golden_head_reproduces_the_passage(passage, spec):
@@ -72,10 +72,10 @@ def test_the_golden_head_reproduces_the_passage(passage, spec):
         assert torch.equal(GoldenHead(spec, xp=torch).run(q, k, v), out.double())
 
 
-def test_the_wrap_begins_like_a_flushed_text(wrap, spec):
+def test_the_wrap_begins_like_a_flushed_text(wrap):
     entry = MANIFEST["files"]["wrap.safetensors"]
     first = entry["texts_of"]
-    codes, _ = codes_of(load_adapted(spec), wrap["tokens"][:first].long())
+    codes, _ = codes_of(load_adapted(), wrap["tokens"][:first].long())
     for name in ("q", "k", "v", "out"):
         fresh = getattr(codes, name)[entry["layer"], entry["head"]]
         assert torch.equal(wrap[name][:first].double(), fresh), name
@@ -101,9 +101,9 @@ def test_liveliest_head_is_the_one_that_varies_most(generator):
     assert liveliest_head(out) == (1, 2)
 
 
-def test_an_unknown_source_is_named(spec, tmp_path):
+def test_an_unknown_source_is_named(tmp_path):
     with pytest.raises(
         SettingError, match=r"^source is 'homer', must be one of austen, king_james"
     ):
-        write_golden(spec, ADAPTED, "homer", tmp_path)
+        main(["--source", "homer", "--folder", str(tmp_path)])
     assert not list(tmp_path.iterdir())
