@@ -18,9 +18,10 @@ def test_a_missing_library_is_named(tmp_path, name):
 LIBERTY = "library(small) {\n  cell (BUFX4) {\n    area : 1;\n  }\n}\n"
 
 
-def test_a_whole_library_is_taken(tmp_path):
+@pytest.mark.parametrize("comment", ["", "/* {\n * End of file\n */\n"])
+def test_a_whole_library_is_taken(tmp_path, comment):
     path = tmp_path / "small.lib"
-    path.write_text(LIBERTY)
+    path.write_text(comment + LIBERTY + comment)
     assert replace(LIBRARIES["osu018"], paths=(path,)).liberty() == path
 
 
