@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from analog_models.spec import HardwareSpec
+from analog_models.timing import predict
+from analog_models.workload import Workload
 from estimate.breakdown import Breakdown, covered, spent, total
 from estimate.circuits.arrays import GainCellArray
 from estimate.circuits.buffers import TokenBuffer
@@ -17,8 +19,6 @@ from estimate.errors import EstimateError
 from estimate.measured import Activity, Measured
 from estimate.quantities import Table
 from estimate.references import PUBLISHED
-from estimate.virtual import predict
-from estimate.workload import Workload
 
 __all__ = ["BASES", "Head"]
 

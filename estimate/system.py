@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from analog_models.spec import HardwareSpec
+from analog_models.timing import predict
+from analog_models.workload import Workload
 from common.errors import SpecError
 from common.fields import MAX_SLOTS
 from estimate.engines import ENGINES, Engine
@@ -19,8 +21,6 @@ from estimate.head import Head
 from estimate.measured import Measured
 from estimate.models import LanguageModel
 from estimate.quantities import Table
-from estimate.virtual import predict
-from estimate.workload import Workload
 
 __all__ = ["System", "Work"]
 

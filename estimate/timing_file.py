@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from analog_models.workload import Workload
 from common.records import Provenance, Record
-from estimate.workload import Workload
 
 __all__ = ["TimedRun", "TimingFile"]
 

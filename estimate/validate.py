@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from analog_models.spec import load_spec
+from analog_models.timing import Timing, predict
 from common.errors import ArtefactError, run_command, shown
 from common.files import write_json
 from common.provenance import provenance
 from common.tables import table
 from estimate.errors import EstimateError
 from estimate.timing_file import TimedRun, TimingFile
-from estimate.virtual import Timing, predict
 
 __all__ = ["PUBLISHED_ACCURACY", "compare", "validate"]
 

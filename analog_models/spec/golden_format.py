@@ -24,6 +24,7 @@ __all__ = [
     "SIGNALS",
     "WRAP",
     "Manifest",
+    "by_query_head",
     "read_manifest",
     "read_passage",
     "read_wrap",
@@ -102,6 +103,12 @@ def read_passage(folder: Path, manifest: Manifest, spec: HardwareSpec) -> dict[s
     if len(numbers) != layers or len(set(numbers)) != layers:
         raise ArtefactError(f"{where}.layers = {shown(numbers)}: needs {layers} different numbers")
     return arrays
+
+
+def by_query_head(passage: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The passage with keys and values once for each query head: all [layer, head, token, d]."""
+    group = passage["q"].shape[1] // passage["k"].shape[1]
+    return passage | {name: passage[name].repeat(group, axis=1) for name in ("k", "v")}
 
 
 def read_wrap(folder: Path, manifest: Manifest, spec: HardwareSpec) -> dict[str, np.ndarray]:

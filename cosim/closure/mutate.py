@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from analog_models import timing
 from analog_models.spec import HardwareSpec
 from common.arguments import natural, seed_number, worker_count
 from common.errors import GaincellError, run_command
@@ -132,7 +133,7 @@ def examine(spec: HardwareSpec, text: str, folder: Path) -> str:
 def _identity(folder: Path) -> str:
     """What mutants are tested with: the Verilog, the jobs, and what an outcome is held against."""
     files = [*TESTBENCH_FOLDER.glob("*.v")]
-    files += [Path(module.__file__ or "") for module in (stimulus, batch, judge)]
+    files += [Path(module.__file__ or "") for module in (stimulus, batch, judge, timing)]
     texts = [file.read_text("utf-8") for file in sorted(files)]
     parts = [simulated(folder / f"{TOP}.json")[1], CHECKS, *texts]
     return digest(*parts)

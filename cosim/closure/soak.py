@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from analog_models import timing
 from analog_models.spec import HardwareSpec
 from common.arguments import natural, seed_number
 from common.errors import GaincellError, ToolError, run_command
@@ -103,7 +104,8 @@ def identity(spec: HardwareSpec, args: argparse.Namespace) -> str:
     """What a soak tests and with what: Verilog, stimulus and judgement."""
     contract = emit(spec, args.build / "soak" / "verilog")
     sources = [
-        Path(module.__file__ or "").read_text("utf-8") for module in (stimulus, batch, judge)
+        Path(module.__file__ or "").read_text("utf-8")
+        for module in (stimulus, batch, judge, timing)
     ]
     parts = [contract["simulation"]["sha256"], args.seed, args.job_tokens, *sources]
     return digest(*parts)

@@ -10,6 +10,7 @@ from analog_models.spec import HardwareSpec
 from analog_models.spec.golden_format import (
     GOLDEN,
     SIGNALS,
+    by_query_head,
     read_manifest,
     read_passage,
     read_wrap,
@@ -91,8 +92,7 @@ class Golden:
 
     def by_query_head(self) -> dict[str, np.ndarray]:
         """The passage with the keys and values of each query head: all [layer, head, token, d]."""
-        shared = {name: self.passage[name].repeat(self.group, axis=1) for name in ("k", "v")}
-        return self.passage | shared
+        return by_query_head(self.passage)
 
     def wrap_stream(self, tokens: int | None = None) -> Stream:
         """The head that is fed without flush, its first `tokens` tokens (all by default)."""

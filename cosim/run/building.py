@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import hdl
 from analog_models.spec import HardwareSpec
-from common.files import locked, write_json
+from common.files import locked, write_json, write_text
 from common.places import check_path, check_trusted, close_to_others, code_folder
 from cosim import testbench
 from cosim.run.compiled import Build
@@ -24,7 +24,7 @@ from cosim.run.job import Job, Outcome
 from cosim.run.simulators.icarus import Icarus
 from cosim.run.simulators.simulator import TESTBENCH, Simulator
 from cosim.run.simulators.verilator import Verilator
-from cosim.testbench.pin_rules import rule_parameters
+from cosim.testbench.pin_rules import INCLUDED, rule_numbers
 from cosim.testbench.pulses import width_bits
 from hdl.emit.contract import port_widths, read_contract, simulated
 from hdl.emit.verilog import TOP, emit
@@ -98,10 +98,11 @@ def build(
         **pin_parameters(spec, contract, "pins"),
         "LENGTH_BITS": width["window_length"],
         "SCHEDULE_BITS": width["schedule"],
-        **rule_parameters(spec),
         "EXACT": int(exact),
     }
-    return compiled(spec, simulator, path, BENCH, parameters, build_root, waves=waves, say=say)
+    included = {INCLUDED: rule_numbers(spec)}
+    options = {"included": included, "waves": waves, "say": say}
+    return compiled(spec, simulator, path, BENCH, parameters, build_root, **options)
 
 
 def compiled(
@@ -112,12 +113,14 @@ def compiled(
     parameters: dict[str, int],
     build_root: Path,
     *,
+    included: Mapping[str, str] | None = None,
     waves: bool = False,
     say: bool = False,
 ) -> Build:
     """Compile a testbench with the Verilog of `contract`, unless the same has been before.
 
-    bench: its sources; the other arguments as for `build`.
+    bench: its sources. included: text of files that they include, by name. The other arguments are
+    those of `build`.
     """
     chosen = SIMULATORS[simulator]
     verilog, sha256 = simulated(contract)
@@ -128,12 +131,15 @@ def compiled(
         chosen.version(),
         str(chosen.place()),
         parameters,
+        dict(included or {}),
         waves,
     )
     folder = (build_root / simulator / identity).resolve()
     what = f"the simulation with {chosen.title} (about {chosen.compile_s} s, once)"
     with made_once(folder, what if say else "") as missing:
         if missing:
+            for name, text in (included or {}).items():
+                write_text(folder / name, text)
             sources = [verilog.resolve(), *bench]
             chosen.compile(sources, parameters, folder, waves)
     return Build(spec, chosen, folder, contract.resolve())

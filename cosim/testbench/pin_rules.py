@@ -3,7 +3,10 @@
 from analog_models.spec import HardwareSpec
 from common.errors import GaincellError
 
-__all__ = ["RULES", "check_pins", "rule_parameters"]
+__all__ = ["INCLUDED", "RULES", "check_pins", "rule_numbers"]
+
+INCLUDED = "pin_rules.vh"
+"""The file that `pin_rules.v` includes; `rule_numbers` is what it holds."""
 
 RULES = (
     "K and V are written at once",
@@ -19,14 +22,14 @@ RULES = (
 )
 
 
-def rule_parameters(spec: HardwareSpec) -> dict[str, int]:
-    """Parameters of the module, in cycles."""
+def rule_numbers(spec: HardwareSpec) -> str:
+    """Verilog constants, in cycles, of every name that `pin_rules.v` uses."""
     timing = spec.timing
     phases = [schedule.phases for schedule in spec.schedules.values()]
     lengths = {name: [len(p[name]) for p in phases] for name in phases[0]}
     scores, activations = lengths["score"], lengths["activate"]
     writes = lengths["write_k"] + lengths["write_v"]
-    return {
+    numbers = {
         "STROBE_LEAST": min(writes) - 2 * timing.dac_guard,
         "STROBE_MOST": max(writes) - 2 * timing.dac_guard,
         "DAC_GUARD": timing.dac_guard,
@@ -38,6 +41,7 @@ def rule_parameters(spec: HardwareSpec) -> dict[str, int]:
         "ACTIVATE_MOST": max(activations),
         "COUNT": spec.levels.count_max,
     }
+    return "".join(f"localparam integer {name} = {n};\n" for name, n in numbers.items())
 
 
 def check_pins(broken: int) -> None:

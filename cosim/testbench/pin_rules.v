@@ -6,17 +6,7 @@
 
 module pin_rules #(
     parameter integer CODE_BITS = 0,
-    parameter integer SLOT_BITS = 0,
-    parameter integer STROBE_LEAST = 0,  // cycles, as all that follow
-    parameter integer STROBE_MOST = 0,
-    parameter integer DAC_GUARD = 0,
-    parameter integer RESET = 0,
-    parameter integer SETTLE = 0,
-    parameter integer SCORE_LEAST = 0,
-    parameter integer SCORE_MOST = 0,
-    parameter integer ACTIVATE_LEAST = 0,
-    parameter integer ACTIVATE_MOST = 0,
-    parameter integer COUNT = 0
+    parameter integer SLOT_BITS = 0
 ) (
     input wire clk,
     input wire rst,
@@ -35,6 +25,7 @@ module pin_rules #(
     output reg [9:0] broken
 );
   initial broken = 0;
+  `include "pin_rules.vh"  // numbers of cycles, which `pin_rules.py` takes from the specification
 
   // ---- the cycle before, and for how long each pin has had its level; a gap is taken as long at first
   localparam integer LONG = 10000;

@@ -17,16 +17,6 @@ module testbench #(
     parameter integer CODE_BITS = 0,
     parameter integer SCORE_CYCLES = 0,
     parameter integer WIDTH_BITS = 0,
-    parameter integer STROBE_LEAST = 0,  // of `pin_rules`, as all that follow but the last
-    parameter integer STROBE_MOST = 0,
-    parameter integer DAC_GUARD = 0,
-    parameter integer RESET = 0,
-    parameter integer SETTLE = 0,
-    parameter integer SCORE_LEAST = 0,
-    parameter integer SCORE_MOST = 0,
-    parameter integer ACTIVATE_LEAST = 0,
-    parameter integer ACTIVATE_MOST = 0,
-    parameter integer COUNT = 0,
     parameter integer EXACT = 0
 );
   reg clk = 0;
@@ -163,10 +153,7 @@ module testbench #(
   );
 
   wire [9:0] broken;
-  pin_rules #(
-      CODE_BITS, SLOT_BITS, STROBE_LEAST, STROBE_MOST, DAC_GUARD, RESET, SETTLE, SCORE_LEAST,
-      SCORE_MOST, ACTIVATE_LEAST, ACTIVATE_MOST, COUNT
-  ) rules (
+  pin_rules #(CODE_BITS, SLOT_BITS) rules (
       .clk(clk),
       .rst(rst),
       .code(write_code),

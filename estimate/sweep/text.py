@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from analog_models.spec import HardwareSpec, load_preset
-from analog_models.spec.golden_format import GOLDEN, read_manifest, read_passage
+from analog_models.spec.golden_format import GOLDEN, by_query_head, read_manifest, read_passage
 from common.errors import SpecError
 from estimate.errors import EstimateError
 
@@ -54,21 +54,15 @@ def read_text(folder: Path = GOLDEN, tokens: int | None = None, seed: int = 0) -
         raise EstimateError(f"{folder}: {error}") from error
     if manifest.codes_hash != spec.codes_hash:
         raise EstimateError(f"{folder}: made for another {spec.name}; `make golden`")
-    passage = read_passage(folder, manifest, spec)
+    passage = by_query_head(read_passage(folder, manifest, spec))
     length = passage["q"].shape[2]
     if tokens is not None and tokens > length:
         raise EstimateError(f"tokens = {tokens}: allowed up to {length}, as {folder} has no more")
     rng = np.random.default_rng(seed)
     drawn = {}
     for name in SIGNALS:
-        top, codes = spec.levels.full_scale[name], _by_query_head(passage, name)
+        top = spec.levels.full_scale[name]
+        codes = passage[name].reshape(-1, *passage[name].shape[-2:])  # [head, token, d]
         whole = codes + rng.uniform(-0.5, 0.5, codes.shape)
         drawn[name] = whole.clip(0, top)[:, :tokens] / top
     return Text(**drawn, sha256=manifest.files.passage.sha256, source=manifest.source)
-
-
-def _by_query_head(passage: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """Codes [head, token, d]; keys and values of a group once for each of its query heads."""
-    codes, heads = passage[name].astype(np.float64), passage["q"].shape[1]
-    codes = codes.repeat(heads // codes.shape[1], axis=1)
-    return codes.reshape(-1, *codes.shape[-2:])

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from analog_models.spec import load_preset
+from analog_models.timing import predict
+from analog_models.workload import Workload
 from common.files import write_json
 from estimate.errors import EstimateError
 from estimate.validate import PUBLISHED_ACCURACY, validate
-from estimate.virtual import predict
-from estimate.workload import Workload
 from tests.estimate.si import approx
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from analog_models.spec import load_preset
+from analog_models.timing import predict
+from analog_models.workload import Workload
 from common.files import write_json
 from estimate.measure import FROM_SYNTHESIS, LIBRARIES, collect
 from estimate.measured import MEASURED, Measured, load_measured
@@ -14,8 +16,6 @@ from estimate.models import LanguageModel, load_models
 from estimate.peers import load_peers
 from estimate.quantities import Table, load_table, preset_path
 from estimate.validate import validate
-from estimate.virtual import predict
-from estimate.workload import Workload
 from tests.fuzz.mutations import damaged_folder, damaged_json
 from tests.fuzz.reading import Reader
 

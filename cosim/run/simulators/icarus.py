@@ -50,7 +50,7 @@ class Icarus(Simulator):
         settings.write_text("+timescale+1ps/1ps\n", "utf-8")
         command = ["iverilog", "-g2012", "-o", str(folder / PROGRAM), "-s", TESTBENCH]
         command += [f"-P{TESTBENCH}.{name}={value}" for name, value in parameters.items()]
-        command += ["-f", str(settings), *map(str, sources)]
+        command += [f"-I{folder}", "-f", str(settings), *map(str, sources)]
         if waves:
             dump.write_text(DUMP, "utf-8")
             command += ["-s", "dump", str(dump)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analog_models.spec import HardwareSpec
-from estimate.errors import EstimateError
+from common.errors import CodeError
 
 __all__ = ["Workload"]
 
@@ -30,10 +30,10 @@ class Workload:
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in vars(self).items()}
         if len(set(lengths.values())) > 1 or not lengths["gap"]:
-            raise EstimateError(f"workload: needs one value a token in each column, has {lengths}")
+            raise CodeError(f"workload: needs one value a token in each column, has {lengths}")
         for name in ("gap", "stall"):
             if getattr(self, name).min() < 0:
-                raise EstimateError(f"workload: {name} = {getattr(self, name).min()}: allowed 0 up")
+                raise CodeError(f"workload: {name} = {getattr(self, name).min()}: allowed 0 up")
 
     @property
     def tokens(self) -> int:
@@ -56,7 +56,7 @@ class Workload:
             numbers = [np.asarray(columns[k], dtype=np.int64) for k in ("schedule", "gap", "stall")]
             return cls(np.asarray(columns["query_only"], dtype=bool), *numbers)
         except KeyError as error:
-            raise EstimateError(f"workload: has no column {error}") from error
+            raise CodeError(f"workload: has no column {error}") from error
 
     def in_core(self, heads: int) -> "Workload":
         """The same for a core: a token and a result are a beat for each of its `heads`.
@@ -65,7 +65,7 @@ class Workload:
         beat is taken. gap and stall are then what comes on top, over all beats.
         """
         if heads < 1:
-            raise EstimateError(f"heads = {heads}: allowed 1 up")
+            raise CodeError(f"heads = {heads}: allowed 1 up")
         return Workload(self.query_only, self.schedule, self.gap + heads, self.stall + heads - 1)
 
     def numbers(self, spec: HardwareSpec) -> np.ndarray:

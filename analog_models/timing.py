@@ -1,4 +1,4 @@
-"""Virtual model: when each token is accepted and finished, without RTL.
+"""The virtual model of a head's timing: when each token is accepted and finished, without RTL.
 
 It knows what decides about time: a counter walks round the period of the schedule, a token enters
 when a round ends, a round waits in its cycle `hold` while a result has not been taken, and a
@@ -12,7 +12,7 @@ import numpy as np
 
 from analog_models.spec import HardwareSpec
 from analog_models.spec.schedule import Schedule
-from estimate.workload import Workload
+from analog_models.workload import Workload
 
 __all__ = ["Timing", "predict"]
 

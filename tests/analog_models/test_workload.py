@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from analog_models.spec import load_preset
-from estimate.errors import EstimateError
-from estimate.workload import Workload
+from analog_models.workload import Workload
+from common.errors import CodeError
 
 
 def test_grouped_queries_follow_their_write():
@@ -16,7 +16,7 @@ def test_grouped_queries_follow_their_write():
 def test_a_core_takes_and_gives_a_beat_for_each_head():
     workload = Workload.of(3, gap=2).in_core(4)
     assert set(workload.gap) == {6} and set(workload.stall) == {3}
-    with pytest.raises(EstimateError, match="heads = 0: allowed 1 up"):
+    with pytest.raises(CodeError, match="heads = 0: allowed 1 up"):
         workload.in_core(0)
 
 
@@ -29,10 +29,10 @@ def test_numbers_out_of_range_mean_the_first_schedule():
 def test_columns_that_do_not_fit_are_refused():
     columns = {"query_only": [0], "schedule": [0], "gap": [0], "stall": [0]}
     assert Workload.from_columns(columns).tokens == 1
-    with pytest.raises(EstimateError, match="one value a token in each column"):
+    with pytest.raises(CodeError, match="one value a token in each column"):
         Workload.from_columns(columns | {"gap": [0, 0]})
-    with pytest.raises(EstimateError, match="stall = -1: allowed 0 up"):
+    with pytest.raises(CodeError, match="stall = -1: allowed 0 up"):
         Workload.from_columns(columns | {"stall": [-1]})
-    with pytest.raises(EstimateError, match="has no column 'gap'"):
+    with pytest.raises(CodeError, match="has no column 'gap'"):
         Workload.from_columns({k: v for k, v in columns.items() if k != "gap"})
     assert np.array_equal(Workload.from_columns(columns | {"gap": [7]}).gap, [7])

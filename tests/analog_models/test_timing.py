@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analog_models.spec import load_preset
+from analog_models.timing import predict
+from analog_models.workload import Workload
 from cosim.closure.stimulus import closure_spec, random_job
 from cosim.run.building import simulate
-from estimate.virtual import predict
-from estimate.workload import Workload
 from tests.cosim.conftest import small_spec
 from tests.schedules import SHORT, random_schedules
 
