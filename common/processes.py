@@ -28,6 +28,7 @@ __all__ = [
     "adopted",
     "clean_environment",
     "end_all",
+    "own_mark",
     "run",
     "start",
     "threads",
@@ -87,8 +88,13 @@ def _name() -> str:
     return os.urandom(6).hex()
 
 
+def own_mark() -> str:
+    """What marks all that this process has started; a forked process has another."""
+    return _guarded().mark
+
+
 def _new_mark() -> str:
-    return f"{BLOCK.get(None) or _guarded().mark}.{_name()}"
+    return f"{BLOCK.get(None) or own_mark()}.{_name()}"
 
 
 def clean_environment() -> dict[str, str]:

@@ -53,14 +53,14 @@ def _rows(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
     for spec in (closure_spec(), _slow_spec()):
         for seed in range(SEED, SEED + 3):
             job = random_job(spec, args.tokens, seed)
-            yield _head(spec, f"{spec.name} head, random, seed {seed}", job, folder)
+            yield head_row(spec, f"{spec.name} head, random, seed {seed}", job, folder)
     spec = load_preset()
     stream = load_golden(spec, args.golden).wrap_stream(max(2, args.tokens // FULL_SIZE_SHARE))
     for schedule in spec.schedules:
         job = stream.job(spec, schedule)
-        yield _head(spec, f"full size, text, {schedule}", job, folder)
+        yield head_row(spec, f"full size, text, {schedule}", job, folder)
     job = replace(job, max_gap=40, max_stall=40, seed=SEED)
-    yield _head(spec, f"full size, text, {schedule}, back-pressure", job, folder)
+    yield head_row(spec, f"full size, text, {schedule}, back-pressure", job, folder)
     spec = closure_spec()
     for number, schedule in enumerate(spec.schedules):
         yield _core(spec, f"core of {CORE_HEADS} heads, {schedule}", number, args, folder)
@@ -74,7 +74,8 @@ def _slow_spec() -> HardwareSpec:
     return spec.replace(name="slow", schedules={"slow": slow, "lazy": lazy})
 
 
-def _head(spec: HardwareSpec, name: str, job: Job, folder: Path) -> dict[str, Any]:
+def head_row(spec: HardwareSpec, name: str, job: Job, folder: Path) -> dict[str, Any]:
+    """What a virtual model needs to know of a job, and when its tokens ran."""
     job.check(spec)
     outcome = build(spec, DEFAULT_SIMULATOR, say=True).run(job)
     columns = {

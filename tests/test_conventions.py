@@ -77,3 +77,55 @@ def test_every_command_runs_in_run_command():
             if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test):
                 last = ast.unparse(node.body[-1])
                 assert last.startswith("run_command(main") or name_of(path) in PROCESSES, path
+
+
+# Names with an underscore that libraries document, or have no other way to.
+PUBLIC = {
+    "_actions",  # argparse: the options of a parser
+    "_SubParsersAction",
+    "_asdict",  # typing.NamedTuple
+    "_attn_implementation",  # transformers: which attention a configuration chose
+    "_exit",  # os
+    "_fields",
+    "_replace",
+}
+REACHING = ("setattr", "delattr", "getattr", "hasattr", "object")  # take a name as text
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__") and name not in PUBLIC
+
+
+def private_names(path):
+    """Lines that reach into what another module or object keeps for itself."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls"):
+            names = [node.attr]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(REACHING):
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            names = [part for text in texts if isinstance(text, str) for part in text.split(".")]
+        yield from (f"{node.lineno}: {name}" for name in names if is_private(name))
+
+
+def test_no_test_reaches_into_private_names():
+    tests = sorted((ROOT / "tests").rglob("*.py"))
+    found = [f"{name_of(path)}:{line}" for path in tests for line in private_names(path)]
+    assert found == []
+
+
+def test_a_private_name_is_found(tmp_path):
+    path = tmp_path / "some.py"
+    path.write_text(
+        "from cosim.run.job import _arrays\n"
+        "job._arrays()\n"
+        'monkeypatch.setattr(job, "_arrays", None)\n'
+        'monkeypatch.setattr("cosim.run.job._arrays", None)\n'
+        'mock.patch.object(job, "_arrays")\n'
+        "job.__class__, row._replace(), self._job, cls._job\n",
+        "utf-8",
+    )
+    assert sorted(private_names(path)) == [f"{line}: _arrays" for line in range(1, 6)]

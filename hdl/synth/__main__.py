@@ -54,7 +54,7 @@ def synthesise(
     power_ps = max(clock_ps, fastest_ps)
 
     cells = cell_powers(out_dir, TOP, library, paths, power_ps)
-    energy = _energies(spec, out_dir, contract, library, cells, power_ps)
+    energy = token_energies(spec, out_dir, contract, library, cells, power_ps)
     first = energy[next(iter(spec.schedules))]["random"]
     per_token = first["cycles_per_token"] * power_ps * 1e-12
     for path, row in zip(paths, rows, strict=True):
@@ -92,7 +92,7 @@ def synthesise(
     return result
 
 
-def _energies(
+def token_energies(
     spec: HardwareSpec,
     out_dir: Path,
     contract: dict[str, Any],

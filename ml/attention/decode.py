@@ -33,7 +33,7 @@ def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tenso
     [B or 1, slot] tokens since the write of each; slots of negative age are not seen.
     """
     queries = doubles(q).unflatten(1, (k.shape[1], -1))  # [B, Hkv, g, D]
-    constant, by_level, leakage = _tables(spec, k.device)
+    constant, by_level, leakage = tables(spec, k.device)
     k_terms, v_terms = (_by_code(by_level, codes) for codes in (k, v))
     leak = leakage_factors(leakage, age)[:, :, None, None]
     phi_ps = charge_to_pulse(spec, score_charge(queries, constant, k_terms, leak))
@@ -45,7 +45,7 @@ def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tenso
 
 
 @lru_cache(maxsize=8)  # every token of every layer asks for the same
-def _tables(spec: HardwareSpec, device: torch.device) -> tuple[float, list[Tensor], Tensor]:
+def tables(spec: HardwareSpec, device: torch.device) -> tuple[float, list[Tensor], Tensor]:
     """Constant and terms of the charge of a cell by level, and the leakage by age."""
     levels = torch.arange(spec.levels.kv, dtype=torch.float64, device=device)
     return *cell_terms(spec, levels), leakage_table(spec, like=levels)

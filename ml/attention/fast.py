@@ -24,7 +24,7 @@ from ml.attention.surrogate import CLIP_LEAK, SurrogateOps
 VALUE_TOLERANCE, PULSE_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 2e-4, 2e-2
 
 
-class _Plan:
+class Plan:
     """The kernel's plan for one specification, and the tables that it points to."""
 
     def __init__(self, spec: HardwareSpec, dtype: torch.dtype) -> None:
@@ -63,14 +63,14 @@ class _Plan:
         return KernelPlan(blocks=q.shape[1], group=q.shape[2], **self.fields)
 
 
-_plan_of = lru_cache(maxsize=8)(_Plan)  # every layer of every step asks for the same
+plan_of = lru_cache(maxsize=8)(Plan)  # every layer of every step asks for the same
 
 
 class _Blockwise(torch.autograd.Function):
     """q [head, block, group, row, D], k and v [head, block, row, D]: codes like q."""
 
     @staticmethod
-    def forward(ctx: Any, plan: _Plan, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(ctx: Any, plan: Plan, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         assert plan.library is not None
         ctx.plan = plan
         ctx.save_for_backward(q, k, v)
@@ -81,7 +81,7 @@ class _Blockwise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor, Tensor]:
-        plan: _Plan = ctx.plan
+        plan: Plan = ctx.plan
         assert plan.library is not None
         q, k, v = ctx.saved_tensors
         dq, dk, dv = (torch.zeros_like(x) for x in (q, k, v))
@@ -103,7 +103,7 @@ def fast_attention(
     """
     check_inputs(spec, q, k, v)
     fits = q.dtype in REALS and q.dtype == k.dtype == v.dtype and q.device.type == "cpu"
-    plan = _plan_of(spec, q.dtype) if fits else None
+    plan = plan_of(spec, q.dtype) if fits else None
     if plan is None or plan.library is None:
         return exact_attention(spec, q, k, v, SurrogateOps())
     tokens, rows, group = q.shape[-2], spec.geometry.subtile, q.shape[-3] // k.shape[-3]

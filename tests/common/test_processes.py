@@ -27,7 +27,7 @@ def sleepers(family="61[12]"):
     """Processes of `FAMILY` that live and that we have started."""
     pattern = ["pgrep", "-f", f"^sleep {family}$"]
     found = subprocess.run(pattern, capture_output=True, text=True).stdout.split()
-    return set(map(int, found)) & set(marked(processes._guarded().mark))
+    return set(map(int, found)) & set(marked(processes.own_mark()))
 
 
 def test_the_output_is_that_of_the_program():
@@ -153,16 +153,16 @@ def test_what_a_killed_process_has_started_ends_too(tmp_path):
 
 
 def test_a_forked_process_has_a_guardian_of_its_own():
-    ours = processes._guarded().mark
+    ours = processes.own_mark()
     reader, writer = os.pipe()
     if not (child := os.fork()):
-        os.write(writer, processes._guarded().mark.encode())
+        os.write(writer, processes.own_mark().encode())
         os._exit(0)
     os.waitpid(child, 0)
     theirs = os.read(reader, 1000).decode()
     os.close(reader)
     os.close(writer)
-    assert theirs and theirs != ours and processes._guarded().mark == ours
+    assert theirs and theirs != ours and processes.own_mark() == ours
 
 
 def test_no_thread_stays_behind():

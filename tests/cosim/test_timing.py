@@ -13,7 +13,7 @@ from estimate.validate import compare
 
 def test_a_row_holds_all_that_a_virtual_model_needs(tmp_path):
     job = random_job(closure_spec(), 40, 77)
-    row = timing._head(closure_spec(), "some", job, tmp_path)
+    row = timing.head_row(closure_spec(), "some", job, tmp_path)
     assert row["tokens"] == len(row["observed"]["accepted"]) == 40 and row["wall_s"] > 0
     found = compare(TimedRun.of(row, "row"), tmp_path / "result.json")
     assert found["accuracy"] == 1 and found["tokens_off"] == 0

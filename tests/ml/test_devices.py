@@ -50,7 +50,7 @@ def imperfectly(spec: HardwareSpec, q, k, v) -> torch.Tensor:
 
 def trained(spec: HardwareSpec, q, k, v) -> torch.Tensor:
     """Gradients of the queries, of a kernel made anew."""
-    fast_module._plan_of.cache_clear()
+    fast_module.plan_of.cache_clear()
     q = q.detach().clone().requires_grad_()
     fast_attention(spec, q, k, v).square().sum().backward()
     assert q.grad is not None
@@ -58,7 +58,7 @@ def trained(spec: HardwareSpec, q, k, v) -> torch.Tensor:
 
 
 def one_token(spec: HardwareSpec, q, k, v) -> torch.Tensor:
-    decode._tables.cache_clear()
+    decode.tables.cache_clear()
     window = spec.geometry.window
     age = torch.arange(window - 1, -1, -1, device=q.device)[None]
     k, v = (x[:, :, :window].byte() for x in (k, v))

@@ -26,8 +26,7 @@ def test_the_first_module_that_is_not_finite_is_named():
     message = r"^1\.0: its output is not finite; the weights before it"
     with pytest.raises(ModelError, match=message), finite_outputs(model):
         model(torch.ones(1, 2))
-    assert not any(module._forward_hooks for module in model.modules())
-    assert not torch.isfinite(model(torch.ones(1, 2))).all()  # as without it
+    assert not torch.isfinite(model(torch.ones(1, 2))).all()  # hooks are gone: as without it
 
 
 def test_outputs_in_tuples_and_mappings_are_looked_at():

@@ -14,7 +14,7 @@ from find_libpython import find_libpython
 from common.errors import ToolError
 from common.processes import clean_environment, run
 
-__all__ = ["TESTBENCH", "Simulator", "compile_with"]
+__all__ = ["TESTBENCH", "Simulator", "compile_with", "libpython"]
 
 TESTBENCH = "testbench"  # the top module
 
@@ -70,7 +70,7 @@ class Simulator(ABC):
         run. Raises `ToolError` without the shared library of Python.
         """
         return clean_environment() | {
-            "GPI_USERS": ";".join((_libpython(), cocotb_tools.config.pygpi_entry_point())),
+            "GPI_USERS": ";".join((libpython(), cocotb_tools.config.pygpi_entry_point())),
             "GPI_LOG_LEVEL": "ERROR",
             "PYGPI_PYTHON_BIN": sys.executable,
             "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
@@ -87,7 +87,8 @@ class Simulator(ABC):
 
 
 @cache
-def _libpython() -> str:
+def libpython() -> str:
+    """The shared library of Python, which simulators load. Raises `ToolError` without one."""
     found = find_libpython()
     if found is None:
         name = f"libpython{sys.version_info.major}.{sys.version_info.minor}"

@@ -47,7 +47,7 @@ def test_gates_that_differ_are_refused(tmp_path, monkeypatch):
     bench = SimpleNamespace(binary="gates", run=lambda *schedule, **options: next(runs))
     monkeypatch.setattr(synth.TokenBench, "compiled", lambda *arguments: bench)
     with pytest.raises(ToolError, match="gates give other results than the RTL"):
-        synth._energies(
+        synth.token_energies(
             small_spec(), tmp_path, {}, LIBRARIES["osu018"], CellPowers({}, {}, {}), 1.0
         )
 

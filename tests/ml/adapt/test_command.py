@@ -182,7 +182,8 @@ def test_two_ranks_do_what_one_does(finished, with_another):
 
 def test_finished_stages_are_not_repeated(finished, inputs, monkeypatch, capsys, no_plots):
     before = (finished / "log.jsonl").read_text()
-    monkeypatch.setattr("ml.adapt.stages._run_stage", lambda *_: pytest.fail("stage repeated"))
+    monkeypatch.setattr("ml.adapt.stages.train_stage", lambda *_: pytest.fail("stage repeated"))
+    monkeypatch.setattr("ml.adapt.stages.MAKERS", {})
     main([*inputs, f"--out={finished}", f"--batch={BATCH}"])
     assert sorted((finished / "log.jsonl").read_text()) == sorted(before)
     assert capsys.readouterr().out.count("is finished") == len(STAGES)

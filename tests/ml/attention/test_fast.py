@@ -86,7 +86,7 @@ def test_single_precision_changes_few_codes_and_gradients_little(spec, generator
 @pytest.mark.parametrize("reason", ["no compiler", "charge is gone within a sub-tile", "rows of 5"])
 def test_without_the_kernel_the_tiles_do_it(tiny_spec, generator, monkeypatch, reason):
     if reason == "no compiler":
-        monkeypatch.setattr(module, "_plan_of", module._Plan)  # the kept plan has a kernel
+        monkeypatch.setattr(module, "plan_of", module.Plan)  # the kept plan has a kernel
         monkeypatch.setattr(module, "kernel", lambda *_: None)
     elif reason == "rows of 5":
         tiny_spec = tiny_spec.replace(geometry__subtile=5)

@@ -26,10 +26,10 @@ assert attention_kernel.kernel(torch.float32, 64, 64) is not None
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty folder for kernels, in which this test's are."""
-    attention_kernel._library.cache_clear()
+    attention_kernel.compiled_library.cache_clear()
     monkeypatch.setattr(attention_kernel, "FOLDER", tmp_path / "kernel")
     yield tmp_path / "kernel"
-    attention_kernel._library.cache_clear()
+    attention_kernel.compiled_library.cache_clear()
 
 
 def test_it_lies_in_the_checkout_wherever_one_stands():
@@ -40,12 +40,12 @@ def test_its_name_tells_source_flags_and_processor(folder, monkeypatch):
     names = set()
     for name, value in (
         (None, None),
-        ("_processor", lambda: "another"),
+        ("processor", lambda: "another"),
         ("FLAGS", (*attention_kernel.FLAGS, "-DANOTHER")),
         ("SOURCE", folder.parent / "another.c"),
     ):
         (folder.parent / "another.c").write_text(SOURCE.read_text("utf-8") + "\n")
-        attention_kernel._library.cache_clear()
+        attention_kernel.compiled_library.cache_clear()
         with monkeypatch.context() as patch:
             if name:
                 patch.setattr(attention_kernel, name, value)
@@ -67,7 +67,7 @@ def test_one_that_anyone_may_have_written_is_refused(folder):
     assert kernel(torch.float32, 64, 64) is not None
     (path,) = folder.glob("attention-*.so")
     path.chmod(0o777)
-    attention_kernel._library.cache_clear()
+    attention_kernel.compiled_library.cache_clear()
     with pytest.raises(ToolError, match=r"attention-\w+\.so: may be written by anyone"):
         kernel(torch.float32, 64, 64)
 
@@ -76,7 +76,7 @@ def test_one_that_anyone_may_have_written_is_refused(folder):
 def test_one_in_a_folder_of_another_user_is_refused(folder):
     assert kernel(torch.float32, 64, 64) is not None
     os.chown(folder, 65534, 65534)
-    attention_kernel._library.cache_clear()
+    attention_kernel.compiled_library.cache_clear()
     with pytest.raises(ToolError, match="belongs to another user"):
         kernel(torch.float32, 64, 64)
 

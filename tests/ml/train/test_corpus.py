@@ -9,7 +9,7 @@ import pytest
 from common.errors import ArtefactError
 from ml.errors import CorpusError
 from ml.train import corpus, heldout
-from ml.train.sources import SOURCES, Source, _r_strings, _verse, unpack_debian
+from ml.train.sources import SOURCES, Source, plain_verse, r_strings, unpack_debian
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "bdfgklmnprst"]
 
@@ -108,18 +108,20 @@ def r_vector(*strings: str) -> bytes:
 
 
 def test_r_strings_are_read_back():
-    assert _r_strings(r_vector("EMMA", "", "By Jane Austen")) == ["EMMA", "", "By Jane Austen"]
+    assert r_strings(r_vector("EMMA", "", "By Jane Austen")) == ["EMMA", "", "By Jane Austen"]
 
 
 def test_other_r_objects_are_refused():
     data = bytearray(r_vector("EMMA"))
     data[26] = 13  # an integer vector
     with pytest.raises(CorpusError, match="not a serialised R character vector"):
-        _r_strings(bytes(data))
+        r_strings(bytes(data))
 
 
 def test_verse_loses_layout_only():
-    assert _verse("  I, WHO erewhile\n\n\n\nBy proof     10\n") == "I, WHO erewhile\n\nBy proof"
+    assert (
+        plain_verse("  I, WHO erewhile\n\n\n\nBy proof     10\n") == "I, WHO erewhile\n\nBy proof"
+    )
 
 
 @pytest.mark.slow

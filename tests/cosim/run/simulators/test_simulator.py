@@ -92,7 +92,7 @@ def test_the_environment_is_what_it_is_said_to_be(name, monkeypatch, tmp_path):
 
 def test_a_missing_library_of_python_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(simulator, "find_libpython", lambda: None)
-    simulator._libpython.cache_clear()
+    simulator.libpython.cache_clear()
     with pytest.raises(ToolError, match=r"please install libpython3\.\d+"):
         build(small_spec()).run(random_job(small_spec(), 1, 0))
-    simulator._libpython.cache_clear()
+    simulator.libpython.cache_clear()
