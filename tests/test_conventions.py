@@ -108,7 +108,7 @@ def private_names(path):
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(REACHING):
             texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
             names = [part for text in texts if isinstance(text, str) for part in text.split(".")]
-        yield from (f"{node.lineno}: {name}" for name in names if is_private(name))
+        yield from (f"{getattr(node, 'lineno', 0)}: {name}" for name in names if is_private(name))
 
 
 def test_no_test_reaches_into_private_names():
