@@ -1,6 +1,7 @@
 """What the sources of every package keep to."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +78,14 @@ def test_every_command_runs_in_run_command():
             if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test):
                 last = ast.unparse(node.body[-1])
                 assert last.startswith("run_command(main") or name_of(path) in PROCESSES, path
+
+
+def test_no_package_is_forgotten():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    assert tuple(settings["coverage"]["run"]["source"]) == PACKAGES
+    assert tuple(settings["importlinter"]["root_packages"]) == PACKAGES
+    assert tuple(settings["hatch"]["build"]["targets"]["wheel"]["packages"]) == PACKAGES
+    assert {*PACKAGES, "tests", "examples"} == {*settings["pyright"]["include"]}
 
 
 # Names with an underscore that libraries document, or have no other way to.
