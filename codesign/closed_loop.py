@@ -1,58 +1,89 @@
 """Text from a language model whose attention is computed outside of it, token by token."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from analog_models.spec import HardwareSpec
 from codesign.heads import Heads
-from ml.small.hardware_attention import Codes, attention_layers
-from ml.small.model import LanguageModel
+from ml.attention.backend import Backend, Codes
+from ml.attention.cache import CodeCache
+from ml.attention.heads import heads_of, using
+from ml.errors import ModelError
+from ml.models.families import GainCellModel
 
-__all__ = ["ClosedLoop", "Sampler", "generate"]
+__all__ = ["ClosedLoop", "Outside", "Sampler", "generate"]
 
 Predict = Callable[[Tensor], Tensor]
-"""Logits [vocabulary] of what comes next, from the ids [T] that are new since the last call."""
+"""Logits [T, vocabulary] after each of the ids [T] that are new since the last call."""
+
+
+class Outside(Backend):
+    """Heads outside of torch, with a window of their own, for one sequence; keeps all codes.
+
+    Attributes:
+        seen: by layer, codes [H, T, D] of each call, integers.
+    """
+
+    def __init__(self, heads: Heads, layers: int) -> None:
+        self._heads = heads
+        self.seen: list[list[Codes]] = [[] for _ in range(layers)]
+
+    def attend(self, layer: int, spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        self.seen[layer].clear()
+        return self.attend_latest(layer, spec, q, k, v)
+
+    def attend_latest(
+        self,
+        layer: int,
+        spec: HardwareSpec,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        starts: Tensor | None = None,
+    ) -> Tensor:
+        if starts is not None or q.shape[0] != 1:
+            raise ModelError("hardware in a closed loop takes one text at a time, without padding")
+        new = q.shape[-2]
+        codes = [x[0, :, -new:].to(torch.uint8) for x in (q, k, v)]
+        position = sum(part.q.shape[-2] for part in self.seen[layer])
+        answer = self._heads.attend(layer, position, *(x.numpy() for x in codes))
+        out = torch.from_numpy(answer.astype(np.int16))
+        self.seen[layer].append(Codes(codes[0], codes[1], codes[2], out))
+        return out[None].to(q.dtype)
 
 
 class ClosedLoop:
-    """A model and the heads that compute its attention; `model` is changed for good.
+    """A model and the heads that compute its attention.
 
-    model: in double precision, its projections give codes (`ml.small.shipped.load_adapted`).
+    model: in double precision, its projections give codes that do not depend on the order of sums.
+
+    Attributes:
+        backend: what computes the model's attention while it predicts.
     """
 
-    def __init__(self, model: LanguageModel, heads: Heads) -> None:
-        self._model, self._heads = model, heads
-        self._position = 0
-        layers = attention_layers(model)
-        self._seen: list[list[Codes]] = [[] for _ in layers]
-        for number, layer in enumerate(layers):
-            layer.attend = partial(self._attend, number)
+    def __init__(self, model: GainCellModel, heads: Heads) -> None:
+        layers = heads_of(model)
+        self._model, self._cache = model, CodeCache(layers)
+        self.backend = Outside(heads, len(layers))
 
     @torch.no_grad()
     def predict(self, ids: Tensor) -> Tensor:
         """As `Predict`. Raises what the heads raise."""
-        logits = self._model(ids[None], start=self._position)[0, -1]
-        self._position += len(ids)
-        return logits
+        with using(self._model, self.backend):
+            output = self._model(ids[None], past_key_values=self._cache, use_cache=True)
+        return output.logits[0]
 
     @property
     def codes(self) -> Codes:
-        """Codes in and out of all heads so far, [layer, head, token, d]."""
+        """Codes of all heads so far: q, out [layer, Hq, T, D], k and v [layer, Hkv, T, D]."""
         layers = (
-            [torch.cat(signal, dim=1) for signal in zip(*seen, strict=True)] for seen in self._seen
+            [torch.cat(signal, dim=1) for signal in zip(*seen, strict=True)]
+            for seen in self.backend.seen
         )
         return Codes(*map(torch.stack, zip(*layers, strict=True)))
-
-    def _attend(self, layer: int, spec: Any, q: Tensor, k: Tensor, v: Tensor, ops: Any) -> Tensor:
-        """What `GainCellAttention` calls in the place of `causal_attention`: [1, H, T, D]."""
-        codes = (x[0].numpy().astype(np.uint8) for x in (q, k, v))
-        out = torch.from_numpy(self._heads.attend(layer, self._position, *codes)).to(q)
-        self._seen[layer].append(Codes(q[0], k[0], v[0], out))
-        return out[None]
 
 
 class Sampler:
@@ -71,11 +102,25 @@ class Sampler:
 
 
 def generate(
-    predict: Predict, prompt: Tensor, tokens: int, choose: Callable[[Tensor], int]
+    predict: Predict,
+    prompt: Tensor,
+    tokens: int,
+    choose: Callable[[Tensor], int],
+    known: Sequence[int] = (),
+    at_once: bool = True,
 ) -> Iterator[int]:
-    """Ids that follow the ids of the prompt [T], each as soon as it is chosen."""
-    new = prompt
-    for _ in range(tokens):
-        chosen = choose(predict(new))
+    """Ids that follow the ids of the prompt [T], each as soon as it is chosen.
+
+    known: the first of them as an earlier run has chosen them, fewer than `tokens`. They are fed
+    again, all at once or in the calls of that run, and chosen again: where one comes out another,
+    nothing behind it means anything.
+    """
+    before = torch.tensor([*known], dtype=prompt.dtype)
+    parts = [torch.cat([prompt, before])] if at_once else [prompt, *before[:, None]]
+    *again, latest = torch.cat([predict(part) for part in parts])[len(prompt) - 1 :]
+    yield from map(choose, again)
+    for left in reversed(range(tokens - len(known))):
+        chosen = choose(latest)
         yield chosen
-        new = torch.tensor([chosen])
+        if left:
+            latest = predict(torch.tensor([chosen]))[-1]

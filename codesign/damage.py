@@ -9,9 +9,9 @@ from torch import Tensor
 
 from codesign.closed_loop import ClosedLoop, generate
 from codesign.heads import Feed, GoldenHeads
+from ml.evaluate.imperfect import imperfect
 from ml.evaluate.perplexity import perplexity
-from ml.small.imperfect import imperfect
-from ml.small.model import LanguageModel
+from ml.models.families import GainCellModel
 
 __all__ = ["Damage", "damage"]
 
@@ -40,7 +40,7 @@ class Damage:
 
 
 def damage(
-    load: Callable[[], LanguageModel],
+    model: GainCellModel,
     feed: Feed,
     ids: Tensor,
     prompt: int,
@@ -49,14 +49,13 @@ def damage(
 ) -> Damage:
     """Compare a text [T] that was written on the imperfect hardware of `feed` with an ideal one.
 
-    load: gives the model. prompt: tokens of the text that were given. texts: [n, T + 1] for the
-    perplexity, on the same pieces of hardware.
+    prompt: tokens of the text that were given. texts: [n, T + 1] for the perplexity, on the same
+    pieces of hardware.
     """
     ideal_feed = replace(feed, spec=feed.spec.ideal)
-    loop = ClosedLoop(load(), GoldenHeads(ideal_feed))
+    loop = ClosedLoop(model, GoldenHeads(ideal_feed))
     ideal = [*generate(loop.predict, ids[:prompt], len(ids) - prompt, choose)]
     places = (torch.tensor(ideal) != ids[prompt:]).nonzero().flatten().tolist()
-    model = load()
     before = perplexity(model, texts)
     with imperfect(model, feed.spec, torch.Generator().manual_seed(feed.seed)):
         after = perplexity(model, texts)

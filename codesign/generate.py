@@ -1,38 +1,42 @@
-"""Write text with the shipped language model, every attention head of it co-simulated.
+"""Write text with a language model, every attention head of it co-simulated.
 
-    python -m codesign.generate [--prompt TEXT] [--tokens N] [--temperature X] [--seed N]
-                                [--sim NAME] [--schedule NAME] [--stalls N]
+    python -m codesign.generate [--model NAME] [--prompt TEXT] [--tokens N] [--temperature X]
+                                [--seed N] [--sim NAME] [--schedule NAME] [--stalls N]
                                 [--imperfections NAME] [--device N]
 
-Each head of each layer is Verilog in a simulator of its own, coupled to the analog model of its
-arrays. Token by token the model computes codes, the simulators answer, and the next token comes
-from their counts. Then the text and all codes are compared with those of the torch and of the numpy
-model. With --imperfections the reference is numpy with the same hardware and the same noise, and
-the text and perplexity without them are shown, too. Ctrl-C keeps what was written so far.
+The model is the shipped one, SmolLM2, or the folder of an adapted Hugging Face model. Each key and
+value head of each layer is Verilog in a simulator of its own, coupled to the analog model of its
+arrays; the query heads that share it ask it one after the other. Token by token the model computes
+codes, the simulators answer, and the next token comes from their counts. Then the text and all
+codes are compared with those of the torch and of the numpy model. With --imperfections the
+reference is numpy with the same hardware and the same noise, and the text and perplexity without
+them are shown, too. After Ctrl-C the same command goes on with the text as far as it is.
 """
 
 import argparse
+import hashlib
+import json
 import os
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve the simulators
 
-import torch
-from tokenizers import Tokenizer
-from torch import Tensor
+import numpy as np
+from transformers.utils.logging import disable_progress_bar
 
-from analog_models.spec import HardwareSpec, load_preset, overlaid
+from analog_models.spec import HardwareSpec, overlaid
 from codesign.checks import Check, against_all_at_once, against_heads
 from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.damage import damage
 from codesign.heads import Feed, GoldenHeads, SimulatedHeads
 from codesign.screen import Screen
+from codesign.text import PROMPT_TOKENS, SOURCE, Text, prompted
 from common.arguments import number, utf_8
 from common.errors import run_command
 from common.files import write_json
+from common.progress import ProgressLine
 from common.provenance import provenance
 from common.tables import table
 from cosim.arguments import (
@@ -45,128 +49,144 @@ from cosim.arguments import (
 )
 from cosim.run.building import build
 from cosim.run.compiled import Build
-from ml.errors import SettingError
-from ml.evaluate.perplexity import texts_of
-from ml.models.shipped import PACKAGES
-from ml.small.model import LanguageModel, ModelConfig
-from ml.small.shipped import load_adapted
-from ml.train import heldout, tokenizer
+from ml.attention.heads import heads_of
+from ml.evaluate.subject import MODEL_HELP, context_of, heldout_texts
+from ml.models.delta import weights_sha256
+from ml.models.families import GainCellModel
+from ml.models.shipped import PACKAGES, SHIPPED, find_model
 
-SOURCE = "shakespeare"
-PROMPT_TOKENS = 32
-TEXTS = 16  # of the model's context, for the perplexity
-MODEL = ModelConfig()
+TEXTS = 16  # for the perplexity
 LEAST_TEMPERATURE = 0.001  # that logits can be divided by
+SETTINGS = ("model", "schedule", "stalls", "seed", "temperature", "imperfections", "device")
 
 
-@dataclass
-class Text:
-    """A text in the making: ids that were given, ids that were added, and when each was there."""
+class Run(NamedTuple):
+    """What a run is of: a model in double precision and its text, and how its heads are fed."""
 
-    bpe: Tokenizer
-    prompt: Tensor
-    added: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    args: argparse.Namespace
+    model: GainCellModel
+    text: Text
+    feed: Feed
+    compiled: Build
+    record: dict[str, Any]
+    identity: str
 
     @property
-    def ids(self) -> Tensor:
-        return torch.cat([self.prompt, torch.tensor(self.added, dtype=torch.int64)])
-
-    def result(self) -> dict[str, Any]:
-        """What a result file says of it."""
-        return {
-            "prompt": self.bpe.decode(self.prompt.tolist()),
-            "text": self.bpe.decode(self.added),
-            "prompt_tokens": len(self.prompt),
-            "tokens": len(self.added),
-        }
+    def sampler(self) -> Sampler:
+        return Sampler(self.args.temperature, self.args.seed)
 
 
 def main() -> int:
     """Command line: 0 if all is equal to the references, 1 if not, 2 on an error."""
-    args = _arguments()
-    spec = _spec(args)
+    run = _prepared(_arguments())
+    text, folder = run.text, run.args.build / "generate"
+    try:
+        loop, measured = _write(run)
+    finally:
+        path = folder / "run.json"
+        made = {"asked_for": run.args.tokens, "ids": text.ids.tolist(), "seconds": text.seconds}
+        write_json(path, text.result() | made | run.record)
+        print(f"run:    {path}", file=sys.stderr)
+    checks = _check(run, loop)
+    result = text.result() | measured | run.record
+    result["mismatches"] = sum(check.mismatches + check.tokens_differing for check in checks)
+    result["references"] = [check.result() for check in checks]
+    _print_report(result, checks, run.compiled)
+    if not run.feed.spec.imperfections.off:
+        result["damage"] = _damage(run)
+    print(f"result: {write_json(folder / 'result.json', result)}")
+    (folder / "text.json").unlink(missing_ok=True)  # nothing is left to go on with
+    return 1 if result["mismatches"] else 0
+
+
+def _prepared(args: argparse.Namespace) -> Run:
+    """Find the model, the text and the simulation that a command names."""
+    disable_progress_bar()  # of transformers, for loading
+    model, bpe = find_model(args.model)
+    weights = weights_sha256(model)
+    model = model.eval().double()
+    layers = heads_of(model)
+    spec = _spec(model.config.spec, args)
     args.schedule = args.schedule or next(iter(spec.schedules))
-    text = _prompt(args)
-    feed = Feed(spec, MODEL.layers, MODEL.heads, args.schedule, args.stalls, args.seed)
+    text = prompted(model, bpe, args.prompt, args.tokens)
+    pairs, group = layers[0].kv_heads, layers[0].query_heads // layers[0].kv_heads
+    feed = Feed(spec, len(layers), pairs, args.schedule, args.stalls, args.seed, group)
     compiled = build(spec, args.sim, say=True)
-    settings = ("schedule", "stalls", "seed", "temperature", "imperfections", "device")
     record = {
         "spec": spec.name,
         **spec.hashes,
         "simulator": f"{args.sim} {compiled.simulator.version()}",
-        **{name: getattr(args, name) for name in settings},
+        **{name: getattr(args, name) for name in SETTINGS},
+        "layers": feed.layers,
+        "query_heads": pairs * group,
+        "kv_heads": pairs,
+        "weights_sha256": weights,
     }
-    record |= provenance((*PACKAGES, "amaranth", "cocotb"))
-    try:
-        loop, measured = _write(text, compiled, feed, args)
-    finally:
-        path = args.build / "generate" / "run.json"
-        run = {"asked_for": args.tokens, "ids": text.ids.tolist(), "seconds": text.seconds}
-        write_json(path, text.result() | run | record)
-        print(f"run:    {path}", file=sys.stderr)
-    checks = _check(text, loop, feed, args)
-    result = text.result() | measured | record
-    result["mismatches"] = sum(check.mismatches + check.tokens_differing for check in checks)
-    result["references"] = [check.result() for check in checks]
-    _print_report(result, checks, compiled)
-    if not spec.imperfections.off:
-        result["damage"] = _damage(text, feed, args)
-    print(f"result: {write_json(args.build / 'generate' / 'result.json', result)}")
-    return 1 if result["mismatches"] else 0
+    named = json.dumps([record, text.prompt.tolist()], sort_keys=True)
+    identity = hashlib.sha256(named.encode()).hexdigest()[:16]
+    record |= provenance((*PACKAGES, "transformers", "amaranth", "cocotb"))
+    return Run(args, model, text, feed, compiled, record, identity)
 
 
-def _write(
-    text: Text, compiled: Build, feed: Feed, args: argparse.Namespace
-) -> tuple[ClosedLoop, dict[str, Any]]:
+def _write(run: Run) -> tuple[ClosedLoop, dict[str, Any]]:
     """Let the co-simulated model add tokens to the text; the loop, and what was measured of it."""
-    screen, count = Screen(), feed.layers * feed.heads
-    total = (len(text.prompt) + args.tokens - 1) * count
+    text, feed, tokens = run.text, run.feed, run.args.tokens
+    screen, simulators = Screen(), feed.layers * feed.heads
+    total = (len(text.prompt) + tokens - 1) * simulators * feed.group
+    path = run.args.build / "generate" / "text.json"
+    known = text.known(path, run.identity, tokens)
+    if known.added:
+        print(f"{path}: going on after {len(known.added)} of {tokens} tokens", file=sys.stderr)
     begin = time.perf_counter()
 
     def tell(head_tokens: int) -> None:
         rate = head_tokens / (time.perf_counter() - begin)
-        done = f"{len(text.added)}/{args.tokens} tokens"
+        done = f"{len(text.added)}/{tokens} tokens"
         screen.state(f"{done}, {head_tokens}/{total} head-tokens, {rate:.0f}/s")
 
-    print(f"starting {count} simulators ...", end=" ", file=sys.stderr, flush=True)
-    with SimulatedHeads(compiled, feed, tell) as heads:
+    line = ProgressLine()
+
+    def started(number: int) -> None:
+        seconds = f"{time.perf_counter() - begin:.0f} s"
+        last = number == simulators
+        line.show(f"{number} of {simulators} simulators started, {seconds}", last)
+
+    with SimulatedHeads(run.compiled, feed, tell, started) as heads:
         started_s, begin = time.perf_counter() - begin, time.perf_counter()
-        print(f"done in {started_s:.0f} s", file=sys.stderr)
-        loop = ClosedLoop(load_adapted(feed.spec), heads)
+        loop = ClosedLoop(run.model, heads)
+        text.start()
+        options = {"known": known.added, "at_once": not feed.spec.imperfections.noisy}
         with screen:
             screen.text(f"{text.result()['prompt']}|")
-            for token in generate(loop.predict, text.prompt, args.tokens, _sampler(args)):
-                text.added.append(token)
-                text.seconds.append(time.perf_counter() - begin)
-                screen.text(text.bpe.decode([token]))
+            for token in generate(loop.predict, text.prompt, tokens, run.sampler, **options):
+                text.add(token, known, path)
+                screen.text(text.fresh())
+                text.keep(path, run.identity)
         measured = heads.measured()
-    rate = measured["head_tokens"] / text.seconds[-1]
-    return loop, measured | {"start_s": started_s, "head_tokens_per_second": rate}
+    rate = measured["head_tokens"] / (time.perf_counter() - begin)
+    each = np.diff(text.seconds)
+    measured |= {"start_s": started_s, "head_tokens_per_second": rate}
+    return loop, measured | {"seconds_per_token": float(np.median(each)) if len(each) else None}
 
 
-def _check(text: Text, loop: ClosedLoop, feed: Feed, args: argparse.Namespace) -> list[Check]:
+def _check(run: Run, loop: ClosedLoop) -> list[Check]:
     """Compare text and codes with the references; torch has no noise of single tokens."""
-    given = text.ids, len(text.prompt), loop.codes
+    given = run.text.ids, len(run.text.prompt), loop.codes
     checks = []
-    if feed.spec.imperfections.off:
-        checks.append(against_all_at_once(load_adapted(feed.spec), *given, _sampler(args)))
-    golden = GoldenHeads(feed)
-    return [*checks, against_heads(load_adapted(feed.spec), golden, *given, _sampler(args))]
+    if run.feed.spec.imperfections.off:
+        checks.append(against_all_at_once(run.model, *given, run.sampler))
+    return [*checks, against_heads(run.model, GoldenHeads(run.feed), *given, run.sampler)]
 
 
-def _damage(text: Text, feed: Feed, args: argparse.Namespace) -> dict[str, Any]:
+def _damage(run: Run) -> dict[str, Any]:
     """Show what the imperfections do to the text and to perplexity; for the result file."""
-
-    def load() -> LanguageModel:
-        return load_adapted(feed.spec.ideal)
-
-    texts = texts_of(heldout.load_joined(), MODEL.context, TEXTS)
-    found = damage(load, feed, text.ids, len(text.prompt), _sampler(args), texts)
-    ideal = text.bpe.decode(found.ideal)
+    text = run.text
+    texts = heldout_texts(run.model, text.bpe, context_of(run.model), TEXTS)
+    found = damage(run.model, run.feed, text.ids, len(text.prompt), run.sampler, texts)
+    ideal = text.words(found.ideal)
     since = "" if found.first is None else f", from token {found.first + 1} on"
     print(f"\nwithout imperfections: |{ideal}")
-    print(f"\ntokens that imperfections change: {found.changed} of {args.tokens}{since}")
+    print(f"\ntokens that imperfections change: {found.changed} of {run.args.tokens}{since}")
     print(
         f"perplexity on {found.tokens:,} held-out tokens: {found.ideal_perplexity:.2f} without, "
         f"{found.perplexity:.2f} with imperfections (x {found.ratio:.3f})"
@@ -174,33 +194,12 @@ def _damage(text: Text, feed: Feed, args: argparse.Namespace) -> dict[str, Any]:
     return found.result() | {"ideal_text": ideal}
 
 
-def _spec(args: argparse.Namespace) -> HardwareSpec:
-    """The shipped specification, with imperfections if there are to be some."""
-    spec = load_preset()
+def _spec(spec: HardwareSpec, args: argparse.Namespace) -> HardwareSpec:
+    """The specification of the model, with imperfections if there are to be some."""
     if not args.imperfections:
         return spec
     spec = overlaid(spec, args.imperfections)
     return spec.replace(imperfections__device_seed=spec.imperfections.device_seed + args.device)
-
-
-def _sampler(args: argparse.Namespace) -> Sampler:
-    return Sampler(args.temperature, args.seed)
-
-
-def _prompt(args: argparse.Namespace) -> Text:
-    """The text to go on with. Raises `SettingError` if it is empty or leaves too little room."""
-    bpe = tokenizer.load()
-    if args.prompt is None:
-        ids = heldout.load()[SOURCE][:PROMPT_TOKENS]
-    else:
-        ids = torch.tensor(bpe.encode(args.prompt).ids, dtype=torch.int64)
-    room = MODEL.context + 1 - len(ids)  # the last token is not fed back
-    if not len(ids) or args.tokens > room:
-        raise SettingError(
-            f"prompt of {len(ids)} tokens and {args.tokens} to add: the prompt needs at least 1, "
-            f"and the model's context takes {MODEL.context + 1} together"
-        )
-    return Text(bpe, ids)
 
 
 def _print_report(result: dict[str, Any], checks: list[Check], compiled: Build) -> None:
@@ -217,6 +216,8 @@ def _print_report(result: dict[str, Any], checks: list[Check], compiled: Build) 
         "-" if between is None else f"{between:g}",
     ]
     print(table(header, [row]))
+    if result["seconds_per_token"] is not None:
+        print(f"\n{result['seconds_per_token']:.2f} seconds for each new token")
     for c in checks:
         if c.first:
             print(f"MISMATCH with {c.reference}: {c.first}")
@@ -224,6 +225,7 @@ def _print_report(result: dict[str, Any], checks: list[Check], compiled: Build) 
 
 def _arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = command_parser("generate", __doc__, golden=False, package="codesign")
+    parser.add_argument("--model", default=SHIPPED, metavar="NAME", help=MODEL_HELP)
     text = f"text to go on with (held-out {SOURCE}, {PROMPT_TOKENS} tokens)"
     parser.add_argument("--prompt", type=utf_8, metavar="TEXT", help=text)
     add = parser.add_argument
@@ -246,4 +248,4 @@ def _temperature(text: str) -> float:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, resumable=True)

