@@ -26,6 +26,12 @@ PAGES = {
 }
 FOLDERS = {"examples": "examples/a-weight-becomes-charge.md", "docs": "index.md"}
 LINK = re.compile(r"(!?\[[^\]\n]*(?:\n[^\]\n]*)?\])\(([^)\s]+)\)")
+# What a browser would fetch from elsewhere to show a page.
+LOADS = re.compile(
+    r"""<(?:script|img|iframe|source|embed)\b[^>]*\bsrc=["']?(?:https?:)?//[^"'>]*"""
+    r"""|<link\b(?![^>]*rel=["']?canonical)[^>]*\bhref=["']?(?:https?:)?//[^"'>]*"""
+    r"""|(?:url\(|@import\s+)["']?(?:https?:)?//[^"')]*"""
+)
 ADDRESS = re.compile(r"[a-z]+:|#")
 
 
@@ -134,3 +140,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     source = page.file.src_uri
     lies_in_docs = (ROOT / "docs" / source).exists()
     return relinked(markdown, f"docs/{source}", source) if lies_in_docs else markdown
+
+
+def on_post_build(config: Any) -> None:
+    """Raise PluginError if a page loads anything from a network."""
+    pages = Path(config["site_dir"]).rglob("*")
+    for path in sorted(path for path in pages if path.suffix in (".html", ".css")):
+        if found := LOADS.search(path.read_text("utf-8")):
+            raise PluginError(f"{path}: loads from elsewhere: {found[0]}")
