@@ -1,13 +1,15 @@
 """The components under proof, as they are or with one line of them broken on purpose.
 
 A broken variant is the source of the real component with one piece of text replaced, so that it
-stays as close to the real one as a slip of the pen, and follows it when it changes.
+stays as close to the real one as a slip of the pen, and follows it when it changes. Python's own
+loader of sources compiles and runs it, as for any module.
 """
 
 import builtins
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.abc import SourceLoader
+from importlib.util import find_spec, module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,6 +49,21 @@ class Patch:
         return source.replace(self.old, self.new)
 
 
+class _PatchedSource(SourceLoader):
+    """Loads the source in a file with a text replaced. Nothing compiled is read or kept."""
+
+    def __init__(self, file: str, patch: Patch | None) -> None:
+        self._file = file
+        self._patch = patch
+
+    def get_filename(self, fullname: str) -> str:
+        return self._file
+
+    def get_data(self, path: str) -> bytes:  # type: ignore[override]
+        source = Path(path).read_text("utf-8")
+        return (self._patch.apply(source) if self._patch else source).encode()
+
+
 class Design:
     """Loads modules of `hdl`, apart from those that `import` gives, so that a patch stays here.
 
@@ -73,16 +90,16 @@ class Design:
     def _load(self, name: str) -> ModuleType:
         if name in self._modules:
             return self._modules[name]
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
+        found = find_spec(name)
+        if found is None or found.origin is None:
             raise PatchError(f"there is no module {name} to prove something of")
-        source = Path(spec.origin).read_text("utf-8")
-        if self._patch is not None and name == PACKAGE + self._patch.module:
-            source = self._patch.apply(source)
-        module = ModuleType(name)
-        module.__file__ = spec.origin
+        is_patched = self._patch is not None and name == PACKAGE + self._patch.module
+        loader = _PatchedSource(found.origin, self._patch if is_patched else None)
+        spec = spec_from_loader(name, loader)
+        assert spec is not None  # of a loader it always is one
+        module = module_from_spec(spec)
         vars(module)["__builtins__"] = {**vars(builtins), "__import__": self._import}
-        exec(compile(source, spec.origin, "exec"), vars(module))
+        loader.exec_module(module)
         self._modules[name] = module
         return module
 
