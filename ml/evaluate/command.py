@@ -17,18 +17,23 @@ import torch
 from torch import Tensor
 
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
-from common.arguments import integer, natural
+from common.arguments import integer, natural, seed_number
 from common.errors import run_command
 from common.files import read_json, write_json, write_text
 from common.provenance import provenance
 from ml.errors import SettingError
+from ml.evaluate import pretrained
+from ml.evaluate.imperfect import Conditions
 from ml.evaluate.kinds import Kinds, heldout_kind, own_kinds
 from ml.evaluate.model_card import model_card
 from ml.evaluate.perplexity import perplexity
+from ml.evaluate.subject import label_of
 from ml.evaluate.table import FOLDER, HELDOUT, NOTHING, SHIPPED, SMOLLM2, Report, cost_of
+from ml.models import shipped
 from ml.models.shipped import (
     ADAPTED,
     CHECKPOINTS,
+    NAMES,
     PACKAGES,
     TEACHER,
     WEIGHTS,
@@ -164,16 +169,38 @@ def main(argv: list[str] | None = None) -> int:
         raise SettingError("card is of the shipped model: leave --model smollm2 out")
     if options.card and options.text:
         raise SettingError("card is of the held-out text: leave --text out")
+    if options.card and options.imperfections:
+        raise SettingError("card is of ideal hardware: leave --imperfections out")
     spec = find_spec(options.spec)
     report = Report(spec.name)
-    if options.model != "smollm2":
+    if options.model not in ("all", *NAMES):
+        spec = evaluate_own(options, report)
+    if options.model in ("all", "shipped"):
         evaluate_shipped(options, spec, report)
-    if options.model != "shipped" and not options.card:
+    if options.model in ("all", "smollm2") and not options.card:
         evaluate_smollm2(options, spec, report)
-    packages = (*PACKAGES, *(("transformers",) if SMOLLM2 in report.models else ()))
-    path = report.write(options.out, packages, preset=spec.name, **spec.hashes)
+    packages = (*PACKAGES, *(() if set(report.models) == {SHIPPED} else ("transformers",)))
+    path = report.write(out_of(options), packages, preset=spec.name, **spec.hashes)
     print(f"\nresult: {path}")
     return 0
+
+
+def out_of(options: argparse.Namespace) -> Path:
+    """Where result.json goes: what is no part of the report, into a folder of its own."""
+    own = label_of(options.model) if options.model not in ("all", *NAMES) else ""
+    return options.out or FOLDER / own / ("imperfect" * bool(options.imperfections)) / "result.json"
+
+
+def conditions_of(options: argparse.Namespace) -> Conditions | None:
+    """The imperfections to measure with."""
+    given: str | None = options.imperfections
+    return Conditions(given, options.device, options.seed) if given else None
+
+
+def evaluate_own(options: argparse.Namespace, report: Report) -> HardwareSpec:
+    """An adapted model in a folder; the hardware that it was adapted to."""
+    given = (options.model, options.base, report, options.texts, options.text)
+    return pretrained.evaluate_folder(*given, conditions_of(options))
 
 
 def evaluate_shipped(options: argparse.Namespace, spec: HardwareSpec, report: Report) -> None:
@@ -190,6 +217,9 @@ def evaluate_shipped(options: argparse.Namespace, spec: HardwareSpec, report: Re
     else:
         kinds = heldout_kind(heldout.load_joined(), context, count)
     rows = evaluate(options, spec, kinds, report)
+    if conditions := conditions_of(options):
+        model = shipped.load_adapted(folder=options.adapted)
+        pretrained.add_imperfect(report, SHIPPED, model, "cubic", NOTHING, kinds, conditions)
     if options.card:
         record = describe(options, spec, kinds, rows)
         write_json(EVALUATION_FILE, record)
@@ -206,9 +236,8 @@ def evaluate_smollm2(options: argparse.Namespace, spec: HardwareSpec, report: Re
             raise SettingError(f"{SMOLLM2}: {why}")
         print(f"\n{SMOLLM2}: {why}")
         return
-    from ml.evaluate.pretrained import evaluate as evaluate_pretrained
-
-    evaluate_pretrained(spec, report, options.texts, options.text)
+    given = (spec, report, options.texts, options.text)
+    pretrained.evaluate(*given, conditions_of(options))
 
 
 def digests(options: argparse.Namespace) -> dict[str, str]:
@@ -243,7 +272,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
-    add("--model", choices=("all", "shipped", "smollm2"), default="all", help="(all)")
+    text = "all, shipped, smollm2, or the folder of an adapted model (all: the first two)"
+    add("--model", default="all", help=text)
+    add("--base", help="of a folder: the model that it was adapted from, to compare with")
     add("--text", type=Path, metavar="FOLDER", help="*.txt files instead of the held-out text")
     text = f"texts of each kind, at most (shipped: {TEXTS} of 256 tokens; SmolLM2: 16 of 512)"
     add("--texts", type=integer, help=text)
@@ -251,7 +282,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--teacher", type=Path, default=TEACHER)
     add("--adapted", type=Path, default=ADAPTED)
     add("--folder", type=Path, default=Path("build/adapt"), help="stage files")
-    add("--out", type=Path, default=FOLDER / "result.json", help=f"({FOLDER}/result.json)")
+    text = "measure the adapted model on them, too: an overlay by its name, or a JSON file"
+    add("--imperfections", metavar="NAME", help=text)
+    add("--device", type=natural(0, 2**31), default=0, help="number of the hardware drawn (0)")
+    add("--seed", type=seed_number, default=0, help="of its noise (0)")
+    add("--out", type=Path, help=f"file to write ({FOLDER}/result.json)")
     text = "write the shipped evaluation and model card anew"
     add("--card", action="store_true", help=text)
     return parser

@@ -7,22 +7,41 @@ share it: it is written once a token, and read anew for each of these query head
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import count, islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from analog_models.physics import EXACT, causal_attention
-from analog_models.spec import HardwareSpec
+from analog_models.spec import HardwareSpec, overlaid
 from analog_models.variation import Variation, head_variations
 from ml.attention.backend import Backend
 from ml.attention.heads import GainCellHeads, heads_of, using
 from ml.attention.precision import doubles
 from ml.attention.surrogate import SurrogateOps
 
-__all__ = ["Imperfect", "imperfect"]
+__all__ = ["Conditions", "Imperfect", "imperfect"]
 
 Model = TypeVar("Model", bound=nn.Module)
+
+
+class Conditions(NamedTuple):
+    """What to measure a model with: an overlay of imperfections, by name or file; how many pieces
+    of hardware further than the overlay's; the seed of noise.
+    """
+
+    overlay: str
+    device: int = 0
+    seed: int = 0
+
+    def hardware(self, spec: HardwareSpec) -> HardwareSpec:
+        """`spec` with these imperfections. Raises SpecError."""
+        found = overlaid(spec, self.overlay)
+        number = found.imperfections.device_seed + self.device
+        return found.replace(imperfections__device_seed=number)
+
+    def noise(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed)
 
 
 class Imperfect(Backend):

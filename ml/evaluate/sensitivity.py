@@ -137,7 +137,7 @@ def analyse(
     wanted += [(s.name, s.unit, x, s.at(spec.ideal, x)) for s in chosen for x in s.values]
     done = {(point.sweep, point.hardware) for point in points}
     left = [item for item in wanted if (item[0], hardware_id(item[3])) not in done]
-    began = time.perf_counter()
+    took: dict[bool, list[float]] = {True: [], False: []}
     for i, (name, unit, value, hardware) in enumerate(left):
         key, start = hardware_id(hardware), time.perf_counter()
         same = known.get(key)
@@ -148,18 +148,26 @@ def analyse(
         points.append(point)
         known[key] = point
         write_points(path, points)
+        if not same:
+            took[hardware.imperfections.off].append(seconds)
+        rest = [item[3].imperfections.off for item in left[i + 1 :]]
         print(
             f"[{i + 1:3}/{len(left)}] {name:22} {value:10.4g} {unit:10} perplexity {found:9.3f}"
-            f"  x {found / ideal:7.4f}  {seconds:6.1f} s{_left(began, i + 1, len(left))}",
+            f"  x {found / ideal:7.4f}  {seconds:6.1f} s{_left(took, rest)}",
             flush=True,
         )
     return points
 
 
-def _left(began: float, done: int, points: int) -> str:
-    """How long the points that are left will take, at the mean of those that are done."""
-    minutes = (time.perf_counter() - began) / done * (points - done) / 60
-    return f", {minutes:.0f} min left" if minutes >= 1 else ""
+def _left(took: dict[bool, list[float]], rest: list[bool]) -> str:
+    """How long the points that are left will take, at the mean of those of their kind so far.
+
+    Both by whether the hardware is ideal.
+    """
+    means = {kind: sum(seconds) / len(seconds) for kind, seconds in took.items() if seconds}
+    minutes = sum(means.get(kind, 0.0) for kind in rest) / 60
+    more = "" if set(rest) <= means.keys() else "more than "
+    return f", {more}{minutes:.0f} min left" if minutes >= 1 or (rest and more) else ""
 
 
 def describe(subject: Subject, texts: Tensor, points: list[Point], seed: int) -> dict[str, Any]:

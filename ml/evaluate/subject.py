@@ -39,9 +39,8 @@ class Subject(NamedTuple):
 
     @property
     def label(self) -> str:
-        """One word: a folder of ml.adapt by its own name, not by that of `model` in it."""
-        path = Path(self.name)
-        return path.resolve().parent.name if path.name == "model" else path.resolve().name
+        """One word, as `label_of` has it."""
+        return label_of(self.name)
 
     @property
     def spec(self) -> HardwareSpec:
@@ -74,6 +73,12 @@ class Subject(NamedTuple):
         Raises CorpusError for tokens beyond the vocabulary.
         """
         return heldout_texts(self.model, self.tokenizer, context_of(self.model), count)
+
+
+def label_of(name: str) -> str:
+    """The name of a model in one word: a folder of ml.adapt by its own, not by `model` in it."""
+    path = Path(name).resolve()
+    return path.parent.name if path.name == "model" else path.name
 
 
 def find_subject(name: str, hardware: str | None = None) -> Subject:

@@ -12,6 +12,7 @@ from common.provenance import provenance
 
 FOLDER = Path("build/eval")
 SHIPPED, SMOLLM2 = "shipped small GPT", "SmolLM2-135M"
+TEACHER = "teacher"  # the stage that others are compared with
 HELDOUT = "heldout"  # the kind of text that the project's own held-out text is
 
 
@@ -26,7 +27,8 @@ NOTHING = Cost(0, 0.0)  # of the teacher, and of the naive swap
 
 
 class Row(NamedTuple):
-    """Perplexity of one stage on one kind of text, and its ratio to the teacher's on the same.
+    """Perplexity of one stage on one kind of text, and its ratio to the teacher's on the same; None
+    where the teacher is not known.
 
     preset: the hardware. tokens_used, wall_time_s: of the adaptation up to here.
     """
@@ -36,7 +38,7 @@ class Row(NamedTuple):
     stage: str
     text: str
     perplexity: float
-    ratio_to_teacher: float
+    ratio_to_teacher: float | None
     tokens_used: int | None
     wall_time_s: float | None
 
@@ -65,7 +67,8 @@ def _total(by_stage: dict[str, float], stages: Sequence[str]) -> float | None:
 class Report:
     """Prints rows as they come, and holds them for result.json.
 
-    preset: name of the hardware. The first row of a model on a kind of text must be its teacher's.
+    preset: name of the hardware. The first row of a model on a kind of text is its teacher's, if
+    that is there.
     """
 
     def __init__(self, preset: str = DEFAULT_PRESET) -> None:
@@ -98,17 +101,19 @@ class Report:
         text: str = HELDOUT,
     ) -> None:
         """One stage was measured on one kind of text."""
-        same = (r.perplexity for r in self.rows if (r.model, r.text) == (model, text))
-        base = next(same, perplexity)
-        row = Row(model, self.preset, stage, text, perplexity, perplexity / base, *cost)
+        same = [r for r in self.rows if (r.model, r.text) == (model, text)]
+        teacher = [r.perplexity for r in same[:1] if r.stage == TEACHER]
+        base = perplexity if stage == TEACHER else teacher[0] if teacher else None
+        row = Row(model, self.preset, stage, text, perplexity, base and perplexity / base, *cost)
         self.rows.append(row)
         tokens, seconds = (
             "-" if x is None else f"{x:,.0f}" for x in (row.tokens_used, row.wall_time_s)
         )
+        ratio = "-" if row.ratio_to_teacher is None else f"{row.ratio_to_teacher:.3f}"
         kind = f"{text:12}" if "texts" in self.models[model] else ""
         took = time.perf_counter() - self._started
         print(
-            f"{label or stage:26}{kind}{perplexity:12.2f}  {row.ratio_to_teacher:8.3f}"
+            f"{label or stage:26}{kind}{perplexity:12.2f}  {ratio:>8}"
             f"  {tokens:>11}  {seconds:>8}   ({took:.0f} s)",
             flush=True,
         )

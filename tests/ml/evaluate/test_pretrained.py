@@ -3,15 +3,19 @@
 import pytest
 import torch
 
+from common.files import read_json
 from ml.attention.backend import DEFAULT
 from ml.attention.heads import using
 from ml.errors import SettingError
 from ml.evaluate import pretrained as evaluate
+from ml.evaluate.command import main
+from ml.evaluate.imperfect import Conditions
 from ml.evaluate.perplexity import perplexity, texts_of
 from ml.evaluate.table import SMOLLM2, Report
 from ml.models import convert, heads_of
 from ml.models.delta import save_delta
 from ml.train.text import END_OF_TEXT
+from tests.ml import tiny as tiny_models
 
 
 class Characters:
@@ -85,11 +89,46 @@ def test_perplexity_is_that_of_transformers(llama, hf_ids):
 
 
 def test_naive_is_the_base_on_the_cubic_cell(tiny, hf_spec, hf_ids):
-    name, path, make = list(evaluate.stages(tiny, hf_spec))[1]
-    assert (name, path) == ("naive", None)
-    model = make()
+    naive = list(evaluate.stages(tiny, hf_spec))[1]
+    assert (naive.name, naive.file) == ("naive", None)
+    model = naive.make()
     assert all(heads.spec == hf_spec for heads in heads_of(model))
     logits = model(hf_ids, use_cache=False).logits
     with using(model, DEFAULT):  # that is exact
         exact = model(hf_ids, use_cache=False).logits
     assert (logits - exact).abs().mean() < 1e-3 < (logits - tiny(hf_ids).logits).abs().mean()
+
+
+def test_the_last_stage_is_measured_on_imperfect_hardware_too(tiny, hf_spec, monkeypatch):
+    report = Report()
+    monkeypatch.setattr(evaluate, "CONTEXT", 16)  # the window
+    evaluate.evaluate(hf_spec, report, 2, conditions=Conditions("typical", 3, 5))
+    last, imperfect = report.rows[-2:]
+    assert (last.stage, imperfect.stage) == ("linear", "linear, imperfect")
+    assert imperfect.perplexity != last.perplexity
+    assert imperfect[-2:] == last[-2:] == (70, 5.5)
+    about = report.models[SMOLLM2]["imperfections"]
+    assert about == {"overlay": "typical", "device": 3, "seed": 5}
+    other = Report()
+    evaluate.evaluate(hf_spec, other, 2, conditions=Conditions("typical", 4, 5))
+    assert other.rows[-1].perplexity != imperfect.perplexity
+
+
+def test_a_model_in_a_folder_is_compared_with_its_base(adapted_folder, tmp_path, capsys):
+    base, out = tmp_path / "base", tmp_path / "result.json"
+    tiny_models.tiny_model().save_pretrained(base)
+    tiny_models.tiny_tokenizer().save_pretrained(base)
+    options = ["--model", str(adapted_folder), "--texts", "2", "--out", str(out)]
+    assert main([*options, "--base", str(base), "--imperfections", "typical"]) == 0
+    result = read_json(out)
+    assert [row["stage"] for row in result["rows"]] == ["teacher", "cubic", "cubic, imperfect"]
+    teacher = result["rows"][0]["perplexity"]
+    for row in result["rows"]:
+        assert row["ratio_to_teacher"] == row["perplexity"] / teacher
+        assert (row["model"], row["preset"]) == (adapted_folder.name, "tiny")
+    assert result["models"][adapted_folder.name]["context"] == 32
+    capsys.readouterr()
+    assert main(options) == 0
+    (row,) = read_json(out)["rows"]
+    assert row["ratio_to_teacher"] is None
+    assert capsys.readouterr().out.splitlines()[3].split()[2] == "-"
