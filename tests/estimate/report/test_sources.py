@@ -88,7 +88,7 @@ def test_the_records_are_of_one_model(spec, tmp_path):
     found = find_sources(spec, tmp_path)
     record, sensitivity = found["record"].result, found["sensitivity"].result
     assert record is not None and sensitivity is not None
-    file = sensitivity["adapted"]["file"]
+    file = f"{sensitivity['adapted']['file']}/model.safetensors"
     assert record["sha256"][file] == sensitivity["adapted"]["sha256"]
 
 
