@@ -1,8 +1,7 @@
-"""Where what is compiled lies: code that we run never comes from where one happens to stand.
+"""Where compiled code lies: never in the current folder, because we run it.
 
-It lies in `build` of the checkout, or in the user's cache where the package was installed without a
-checkout. What a command finds out goes where its user says, to `build` of the current folder if he
-says nothing.
+It lies in `build` of the checkout, or in the user's cache if the package was installed without a
+checkout. Results of a command go where its user says, by default to `build` of the current folder.
 """
 
 import os

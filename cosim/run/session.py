@@ -1,8 +1,8 @@
-"""A simulator that stays: it takes one job after the other, each when the one before is answered.
+"""A simulator that stays: it takes one job after the other.
 
-Between two jobs simulated time stands still, so that it does not matter how long the next one takes
-to come. Jobs and outcomes are files as in a single run; a connection says when they are there, and
-its end ends the simulator.
+Simulated time stands still between two jobs, so a job may come as late as it likes. Jobs and
+outcomes are files, as in a single run. A connection says when they are there; when it ends, so does
+the simulator.
 """
 
 from contextlib import ExitStack, suppress
@@ -17,9 +17,9 @@ __all__ = ["Session"]
 class Session:
     """One head in a simulator of its own, to be used in a `with` statement.
 
-    A job goes on with the window that the one before has left, unless its first token flushes. Jobs
-    have the options `exact` and `waves` of the first. Several sessions work at the same time
-    if each is handed its job before the outcome of the first is asked for.
+    A job continues with the window of the job before, unless its first token flushes. All jobs have
+    the options `exact` and `waves` of the first. Several sessions work at the same time: hand each
+    its job before you ask the first for its outcome.
     """
 
     def __init__(self, build: Build) -> None:

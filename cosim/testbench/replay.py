@@ -77,9 +77,9 @@ def outcome(folder: Path, contract: dict[str, Any], front_end: FrontEnd) -> Outc
 
 
 def jobs(folder: Path) -> Iterator[Job]:
-    """The job in the folder; in a session each that its owner announces, until he hangs up.
+    """The job in the folder. In a session: one job after the other, until its connection ends.
 
-    What is asked for a job tells the owner that the one before is done, its outcome in the folder.
+    Each request for a job tells the other side that the outcome of the last one is in the folder.
     """
     if not (descriptor := os.environ["GAINCELL_SESSION"]):
         yield Job.load(folder / JOB)
