@@ -7,12 +7,12 @@ from analog_models.spec import HardwareSpec
 from estimate.measured import Measured
 from estimate.report.sources import Source
 from estimate.report.table import View
-from estimate.report.text import EMPTY, Mark, count, percent, shown, tidy
+from estimate.report.text import EMPTY, count, percent, shown, tidy
+from estimate.tables import COMMAND, DIGITAL, HEADS, view
 
 __all__ = ["check_tables", "cost_tables", "specification_tables"]
 
 Tree = Mapping[str, Any]
-COMMAND = "make estimate"
 CHECKS = ("verify", "sim")
 KEY_FIELDS = (
     "geometry.head_dim",
@@ -127,45 +127,17 @@ def cost_tables(tree: Tree, measured: Measured, spec: HardwareSpec) -> Iterator[
     header = ["action", "energy", "how many x energy of one: formula"]
     caption = f"Energy of a token in {first}, down to one action"
     yield View("actions", caption, header, action, "python -m estimate --tree")
-    rows = [
-        [name, *(shown(of[key], "J") for key in ("cells_j", "energy_j", "published_j"))]
-        for name, of in tree["digital"].items()
-    ]
-    header = ["scaled from", "gates", "with wires and buffer", "published"]
-    caption = "Digital energy of a token, two bases"
-    yield View("digital", caption, header, rows, COMMAND)
+    digital = [{"name": name, **of} for name, of in tree["digital"].items()]
+    yield view("digital", "Digital energy of a token, two bases", DIGITAL, digital, COMMAND)
 
 
 def _cycles(tree: Tree, measured: Measured, spec: HardwareSpec) -> View:
     rows = []
     for name, head in tree["heads"].items():
-        cycles = head["cycles"]
         known = measured.cycles_of(spec, name) is not None
-        rows.append(
-            [
-                name,
-                Mark("measured") if known else Mark("predicted"),
-                str(cycles["latency"]),
-                str(cycles["between"]),
-                shown(head["latency_s"], "s"),
-                f"{1e-6 / head['period_s']:,.1f} million/s",
-                shown(head["energy_j"]["synthesis"]["value"], "J"),
-                shown(head["energy_j"]["published"]["value"], "J"),
-                shown(head["area_m2"]["value"], "m2"),
-                shown(head["leakage_w"], "W"),
-            ]
-        )
-    header = [
-        "schedule",
-        "cycles are",
-        "cycles a token",
-        "cycles between tokens",
-        "latency",
-        "tokens",
-    ]
-    header += ["energy, our gates", "energy, published 4 nJ", "area", "leakage"]
+        rows.append({"name": name, "cycles_are": "measured" if known else "predicted", **head})
     commands = "make measure; make estimate"
-    return View("cycles", "One token and head, by schedule", header, rows, commands)
+    return view("cycles", "One token and head, by schedule", HEADS, rows, commands)
 
 
 def _parts(name: str, caption: str, tree: Tree, unit: str, basis: str = "") -> View:

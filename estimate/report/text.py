@@ -1,14 +1,36 @@
-"""Numbers and words as the page shows them."""
+"""Numbers and words, as plain text and as the page shows them."""
 
 import re
 
-from estimate.show import quantity
-
-__all__ = ["EMPTY", "Mark", "count", "cut", "percent", "ratio", "short_hash", "shown", "tidy"]
+__all__ = [
+    "EMPTY",
+    "Mark",
+    "count",
+    "cut",
+    "percent",
+    "quantity",
+    "ratio",
+    "short_hash",
+    "shown",
+    "tidy",
+]
 
 EMPTY = "–"
+PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 NBSP = "\u00a0"
 LEAST_MM2 = 1e-9  # m2: less is shown in µm²
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number with a prefix: 65 ns, 0.5 mm2. Plain numbers have four digits."""
+    if not unit:
+        return f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"
+    if unit == "m2":
+        return f"{value * 1e6:,.4g} mm2"
+    if value >= 1e3:
+        return f"{value:,.4g} {unit}"
+    scale, prefix = next((p for p in PREFIXES if abs(value) >= p[0] * 0.9995), PREFIXES[-1])
+    return f"{value / scale:.4g} {prefix}{unit}"
 
 
 class Mark(str):

@@ -27,7 +27,7 @@ from estimate.circuits.calibration import calibrated
 from estimate.errors import EstimateError
 from estimate.head import BASES
 from estimate.measured import MEASURED, load_measured
-from estimate.show import quantity
+from estimate.report.text import quantity
 from estimate.sweep.design import AXES, Axes, Design, default_axes, design_of
 from estimate.sweep.plots import plot
 from estimate.sweep.points import (
