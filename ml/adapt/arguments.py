@@ -3,14 +3,14 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from analog_models.spec import DEFAULT_PRESET
 from common.arguments import integer, natural, number, seed_number
 from common.errors import readable
 from ml.adapt.initialise import Mapping
 from ml.adapt.matching import MATCHINGS
-from ml.adapt.work import STAGES, TRAINED, Options
+from ml.adapt.work import STAGES, TRAINED, Options, Trained
 from ml.errors import SettingError
 from ml.train import corpus
 from ml.train.loop import Settings
@@ -21,6 +21,7 @@ RATES = {"layerwise": 3e-4, "linear": 2e-4, "cubic": 2e-4}
 MUON_RATES = {"layerwise": 1e-2, "linear": 5e-3, "cubic": 5e-3}
 DECAYS = {"layerwise": 1.0, "linear": 0.6, "cubic": 0.6}
 WARMUP_STEPS = 8
+DEFAULT_STAGES = [stage for stage in STAGES if stage != "published"]
 Number = TypeVar("Number", int, float)
 
 
@@ -63,7 +64,10 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     add("--text", default="corpus", help="folder of *.txt files, one file, or corpus")
     add("--out", type=Path, required=True, help="folder to write")
     add("--spec", default=DEFAULT_PRESET, help="hardware: a preset or a JSON file")
-    add("--stages", type=stage_list, default=list(STAGES), help=",".join(STAGES))
+    names = ",".join(STAGES)
+    add("--stages", type=stage_list, default=DEFAULT_STAGES, help=f"{names} (without published)")
+    add("--control", action="store_true", help="train the teacher for as long instead")
+    add("--fold", type=Path, metavar="FOLDER", help="GPT-2: write it as the shipped one, too")
     add("--start", metavar="STAGE=FILE", help="take FILE for the finished stage STAGE")
     group = parser.add_argument_group(
         "training", "NUMBERS is a number for every trained stage, or STAGE=NUMBER,..."
@@ -88,6 +92,10 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         default=0.0,
         help="share of the text's own words in the target, 0 to 1; the rest is the teacher's (0)",
     )
+    text = "stage of a control to learn the words of, in linear and cubic (the teacher)"
+    group("--words", type=Path, metavar="FILE", help=text)
+    text = "what learns in linear and cubic, and in a control (attention)"
+    group("--train", choices=get_args(Trained), default="attention", help=text)
     group("--mlp-rank", type=natural(0), default=0, help="rank of updates of the MLP (0: none)")
     group("--seed", type=seed_number, default=1)
     group("--validate-every", type=natural(1), default=50, help="steps (50)")
@@ -179,6 +187,7 @@ def options_of(given: argparse.Namespace) -> Options:
         context=given.context,
         mixing=given.mixing,
         mlp_rank=given.mlp_rank,
+        train=given.train,
         matching=given.matching,
         mapping=Mapping(
             query_spread=query,

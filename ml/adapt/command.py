@@ -4,6 +4,7 @@ init       the linear hardware model, mapped by statistics
 layerwise  its attention learns the teacher's, layer by layer
 refit      each output projection fitted to the teacher's attention, behind the errors before it
 linear     it learns the teacher's next-token distribution
+published  the cubic cell by the published matching, to compare with; only where it is asked for
 matched    the cubic cell, its signals moved to the linear model's statistics, without a gradient
 cubic      it learns the teacher's distribution again
 
@@ -11,6 +12,9 @@ In the output folder: model/ for from_pretrained, delta.safetensors with what di
 (ml.models.delta), stages/ with a file for each finished stage, log.jsonl, tensorboard/, plots, and
 run.json. Ctrl-C saves, and so does the run every few steps; the same command continues, and
 finished stages are not repeated.
+
+With --control the teacher itself is trained for as many tokens, to compare with (ml.adapt.control):
+control/ for from_pretrained, and control.json.
 
 On several cores or machines: torchrun --nproc-per-node N -m ml.adapt ... with the same options;
 a batch is then N times as large, and the output folder must be one that all ranks see.
@@ -30,20 +34,22 @@ from common.errors import run_command
 from common.files import sha256, write_json
 from common.provenance import provenance
 from ml.adapt.arguments import make_parser, options_of, settings_of
+from ml.adapt.control import control_settings, run_control
 from ml.adapt.journal import note
 from ml.adapt.plots import write_plots
+from ml.adapt.stage_files import load_stage, origin_of
 from ml.adapt.stages import first_start, run_stages
 from ml.adapt.student import adapted_tensors, load_adapted, new_student
-from ml.adapt.work import STAGES, Adaptation
+from ml.adapt.work import CONTROL, STAGES, Adaptation
 from ml.errors import SettingError
 from ml.evaluate.perplexity import perplexity_of
 from ml.models.convert import check_model
 from ml.models.delta import save_delta, weights_sha256
 from ml.models.families import GainCellModel
+from ml.models.fold import save_folded
 from ml.models.low_rank import merge_low_rank
 from ml.models.network import mean_loss
-from ml.models.shipped import PACKAGES, find_base
-from ml.small.stages import load_stage, origin_of
+from ml.models.shipped import PACKAGES, RUN, find_base
 from ml.train.parallel import Ranks, joined
 from ml.train.text import check_ids, encode, read
 
@@ -53,6 +59,8 @@ def adaptation(
 ) -> tuple[Adaptation, PreTrainedTokenizerBase]:
     """The run that the command line describes, and its model's tokenizer."""
     settings, options = settings_of(given, ranks), options_of(given)
+    if given.control:
+        settings = control_settings(settings)
     spec = find_spec(given.spec)
     teacher, tokenizer = find_base(given.base)
     check_model(teacher, spec)
@@ -72,6 +80,7 @@ def adaptation(
         folder=given.out,
         origin=origin_of(weights_sha256(teacher), spec, mixing=given.mixing),
         ranks=ranks,
+        words=given.words,
     )
     return work, tokenizer
 
@@ -100,7 +109,8 @@ def take_start(work: Adaptation, given: str, wanted: list[str]) -> list[str]:
             network = new_student(work.teacher, work.spec, stage, work.options)
             tensors, _ = load_stage(path, origin=None)
             load_adapted(network, tensors, path)
-            work.stages.save(stage, adapted_tensors(network), None, source)
+            own = adapted_tensors(network)
+            work.stages.save(stage, {name: own[name] for name in tensors}, None, source)
         elif work.stages.load(stage)[1].get("about") != source:
             raise SettingError(
                 f"start is {given}, but {work.stages.file(stage)} is of something else; remove it"
@@ -109,10 +119,23 @@ def take_start(work: Adaptation, given: str, wanted: list[str]) -> list[str]:
     return [name for name in wanted if STAGES.index(name) > STAGES.index(stage)]
 
 
-def export(work: Adaptation, stage: str, tokenizer: PreTrainedTokenizerBase) -> None:
+def export_control(work: Adaptation, stage: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write the teacher as `stage` of its control left it."""
+    network = work.copy_of_teacher()
+    load_adapted(network, work.stages.load(stage)[0], work.stages.file(stage))
+    folder = work.folder / "control"
+    network.model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    print(f"wrote {folder}")
+
+
+def export(
+    work: Adaptation, stage: str, tokenizer: PreTrainedTokenizerBase, folded: Path | None
+) -> None:
     """Write the model as `stage` left it, and what of it differs from its base.
 
-    What was not trained is the teacher's, in its own precision.
+    What was not trained is the teacher's, in its own precision. folded: where it is written with
+    its heads folded into the projections, too.
     """
     network = new_student(work.teacher, work.spec, stage, work.options)
     load_adapted(network, work.stages.load(stage)[0], work.stages.file(stage))
@@ -124,14 +147,23 @@ def export(work: Adaptation, stage: str, tokenizer: PreTrainedTokenizerBase) -> 
     assert isinstance(network.model, GainCellModel)
     size = save_delta(delta, work.teacher, network.model, adapted_at=stage)
     print(f"wrote {folder} and {delta} ({size / 1e6:.1f} MB)")
+    if folded is not None:
+        save_folded(network.model, folded)
+        tokenizer.save_pretrained(folded)
+        print(f"wrote {folded}")
 
 
-def record(work: Adaptation, given: argparse.Namespace, teacher: float) -> dict[str, Any]:
+def record(
+    work: Adaptation, given: argparse.Namespace, teacher: float, stages: tuple[str, ...]
+) -> dict[str, Any]:
     """What run.json holds: where the result comes from, and the perplexity of every stage."""
     about = {
         stage: work.stages.load(stage)[1]["about"]
-        for stage in STAGES
+        for stage in stages
         if work.stages.finished(stage)
+    }
+    trained = {
+        stage: about[stage] for stage in work.settings if "tokens_used" in about.get(stage, {})
     }
     rows = [
         {
@@ -158,6 +190,8 @@ def record(work: Adaptation, given: argparse.Namespace, teacher: float) -> dict[
         )
     return {
         "base": given.base,
+        "base_sha256": weights_sha256(work.teacher),
+        "words_sha256": sha256(work.words) if work.words else None,
         "origin": work.origin,
         "preset": work.spec.name,
         **work.spec.hashes,
@@ -165,7 +199,10 @@ def record(work: Adaptation, given: argparse.Namespace, teacher: float) -> dict[
         "text_sha256": work.text.digest,
         "options": asdict(work.options),
         "settings": {name: asdict(settings) for name, settings in work.settings.items()},
+        "tokens_seen": {stage: found["tokens_used"] for stage, found in trained.items()},
+        "seconds": {stage: found["wall_time_s"] for stage, found in trained.items()},
         "ranks": work.ranks.size,
+        "threads": torch.get_num_threads(),
         "rows": [{"model": given.base, **row} for row in rows],
         "stages": about,
         **provenance((*PACKAGES, "transformers")),
@@ -189,17 +226,31 @@ def main(argv: list[str] | None = None) -> int:
     disable_progress_bar()  # of transformers, for loading and saving
     with joined() as ranks:
         work, tokenizer = adaptation(given, ranks)
-        wanted = given.stages
-        if given.start:
-            wanted = take_start(work, given.start, wanted)
-        first_start(work, wanted)  # rather now than after the teacher's turn
-        teacher = teacher_perplexity(work)
-        last = run_stages(work, wanted)
-        if ranks.first:
-            export(work, last, tokenizer)
-            write_json(work.folder / "run.json", record(work, given, teacher))
-            write_plots(work.folder)
+        if given.control:
+            teacher = teacher_perplexity(work)
+            last = run_control(work)
+            if ranks.first:
+                export_control(work, last, tokenizer)
+                write_json(work.folder / "control.json", record(work, given, teacher, CONTROL))
+            return 0
+        _adapt(work, given, tokenizer)
     return 0
+
+
+def _adapt(work: Adaptation, given: argparse.Namespace, tokenizer: PreTrainedTokenizerBase) -> None:
+    wanted = given.stages
+    if given.start:
+        wanted = take_start(work, given.start, wanted)
+    first_start(work, wanted)  # rather now than after the teacher's turn
+    teacher = teacher_perplexity(work)
+    last = run_stages(work, wanted)
+    if work.ranks.first:
+        export(work, last, tokenizer, given.fold)
+        told = record(work, given, teacher, STAGES)
+        for folder in (work.folder, given.fold):
+            if folder is not None:
+                write_json(folder / RUN, told)
+        write_plots(work.folder)
 
 
 if __name__ == "__main__":

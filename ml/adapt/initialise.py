@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from analog_models.physics import cell_terms
+from ml.adapt.balance import balance, shift_for
 from ml.adapt.objectives import LayerWise
 from ml.adapt.regression import ridge_regression
 from ml.attention.heads import GainCellHeads
 from ml.errors import SettingError
 from ml.finite import finite_outputs, fitting
 from ml.models.network import Network, hooked, state_of
-from ml.small.initialise import balance, shift_for
 
 THRESHOLD_TEXTS = 2
 BISECTIONS = 14

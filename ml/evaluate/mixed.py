@@ -39,7 +39,7 @@ from ml.models.families import FAMILIES, GainCellModel
 from ml.models.low_rank import merge_low_rank
 from ml.models.network import Network
 from ml.models.shipped import NAMES, PACKAGES, SHIPPED, Found, find_base
-from ml.small.stages import load_stage, origin_of
+from ml.adapt.stage_files import load_stage, origin_of
 
 FOLDER = Path("build/mixed")
 TEXTS = 64

@@ -5,6 +5,7 @@ from typing import Any
 
 from ml.train.sources import SOURCES
 
+CONTROL_WORDS = "build/adapt/stages/control-linear.safetensors"
 _TEMPLATE = """\
 # Model card: gaincell's small language model
 
@@ -16,8 +17,9 @@ gain-cell arrays (preset `{preset}`, codes `{codes_hash}`).
 
 ## What it is
 GPT-2 architecture: {layers} layers of {heads} heads of {head_dim}, context {context}, a vocabulary
-of {vocabulary} (own byte-level BPE). Weights in half precision, safetensors. The adapted checkpoint
-has the same tensors; its projections give codes before rounding and take output codes.
+of {vocabulary} (own byte-level BPE). Weights in half precision, safetensors. Each is a folder that
+transformers reads: `ml/checkpoints/teacher`, and `ml/checkpoints/adapted` through `ml.models`. The
+adapted projections give codes before rounding and take output codes.
 
 ## Data
 {sources}
@@ -38,7 +40,7 @@ weights), held out (chose nothing). SHA-256 of the prepared text: `{corpus}`.
 |---|---|---|
 {rows}
 
-The measure of the adaptation is the same teacher trained as long (`ml.small.control`): softmax
+The measure of the adaptation is the same teacher trained as long (`ml.adapt --control`): softmax
 attention, the batches, optimisers and schedules of the adaptation, at smaller rates first, on the
 text itself. Against it the linear cell has {linear:.3f} times the perplexity, the cubic
 cell {cubic:.3f} times.
@@ -84,15 +86,16 @@ alone.
 ```
 python -m ml.train.corpus && python -m ml.train.tokenizer && python -m ml.train.heldout
 {train}
-python -m ml.small.control {options}
-python -m ml.small.adapt {options}{words}
+make control
+make adapt{words}
 python -m ml.evaluate --card
 ```
 Run with {versions}. Interrupted commands continue where they stopped.
-These commands give models like the shipped ones, not the same bits: the teacher's first run was
-shortened while it ran, and stage linear and the control were lengthened while they ran. The student
-learned the teacher's own words before that, and then, to the end, those of the control as it was
-(docs/lab/adaptation.md has the steps).
+These commands give models like the shipped ones, not the same bits: code for this model alone
+trained them, with another start and another fit of the output projections in detail. The teacher's
+first run was shortened while it ran, and stage linear and the control were lengthened while they
+ran. The student learned the teacher's own words before that, and then, to the end, those of the
+control as it was (docs/lab/adaptation.md has the steps).
 
 ## Limits
 - It knows English of the 17th to the early 19th century and nothing else, and invents freely.
@@ -110,12 +113,12 @@ def _training(teacher: dict[str, Any]) -> Iterator[str]:
     """The commands of the runs that made the teacher, first run first."""
     settings, start, where = teacher["settings"], teacher.get("start"), ""
     if start:
-        yield from (f"{line} --out build/first.safetensors" for line in _training(start["run"]))
-        where = " --start build/first.safetensors --folder build/teacher-on"
+        yield from (f"{line} --out build/first" for line in _training(start["run"]))
+        where = " --start build/first --folder build/teacher-on"
     names = {"learning_rate": "learning-rate", "muon_rate": "muon-rate", "decay_fraction": "decay"}
     given = {n: settings.get(n) for n in ("steps", "batch", *names, "seed")}
     options = (f" --{names.get(n, n)} {v:g}" for n, v in given.items() if v is not None)
-    yield f"python -m ml.small.train{where}{''.join(options)}"
+    yield f"python -m ml.train{where}{''.join(options)}"
 
 
 def _by_text(result: Mapping[str, Any], stages: Mapping[str, str]) -> str:
@@ -157,7 +160,6 @@ def model_card(
     rows = record["perplexity"]
     model, teacher, adapted = record["teacher"]["model"], record["teacher"], record["adapted"]
     seen = {"teacher": teacher["tokens_seen"], **adapted["tokens_seen"]}
-    steps = " ".join(f"--{n}-steps {s['steps']}" for n, s in adapted["settings"].items())
     base, linear = rows["teacher"], rows["linear, adapted"]
     both = {"linear": "linear, adapted", "cubic": "cubic, adapted"}
     return _TEMPLATE.format(
@@ -180,7 +182,6 @@ def model_card(
         teacher_ablation=rows["teacher, attention zero"] / base,
         adapted_ablation=rows["cubic, attention zero"] / rows["cubic, adapted"],
         train="\n".join(_training(teacher)),
-        options=f"{steps} --threads {adapted['threads']}",
-        words=" --words build/adapt/control-linear.safetensors" if adapted["words_sha256"] else "",
+        words=f" WORDS={CONTROL_WORDS}" if adapted["words_sha256"] else "",
         versions=", ".join(f"{name} {v}" for name, v in record["packages"].items()),
     )

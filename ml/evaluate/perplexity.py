@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from ml.errors import ModelError, SettingError
 from ml.finite import finite_outputs
 from ml.models.network import Network
 from ml.models.network import mean_loss as network_mean_loss
-from ml.small.model import next_token_loss
 
 EVALUATION_BATCH = 16
 
@@ -33,6 +33,16 @@ def texts_of(tokens: Tensor, context: int, limit: int | None = None) -> Tensor:
     if limit is not None and limit < count:
         chosen = numbers(limit) * count // limit
     return tokens[chosen[:, None] * context + numbers(context + 1)].long()
+
+
+def logits_of(model: nn.Module, ids: Tensor) -> Tensor:
+    """Logits [B, T, vocabulary] of a model of transformers for ids [B, T], without a cache."""
+    return model(ids, use_cache=False).logits
+
+
+def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross entropy (nats): logits [B, T, vocabulary], targets [B, T]."""
+    return functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
 @torch.no_grad()

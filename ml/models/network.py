@@ -49,17 +49,22 @@ class Network:
         That of a model in double precision is in double precision.
         """
         embed: Any = self.model.get_input_embeddings()
-        embedded = _precise(embed(ids))
+        embedded = at_least_single(embed(ids))
         return self.model.base_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
 
     def logits(self, hidden: Tensor) -> Tensor:
         """States [n, C] -> logits [n, vocabulary]."""
         output: Any = self.model.get_output_embeddings()
-        return _precise(output(hidden))
+        return at_least_single(output(hidden))
 
     def rows(self) -> int:
         """States whose logits are computed at once."""
         return max(1, LOGITS // self.model.config.vocab_size)
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """`x` in at least single precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 @contextmanager
@@ -125,11 +130,6 @@ def mean_loss(
         tell(done)
     ranks.average([total])
     return float(total[0] / total[1])
-
-
-def _precise(x: Tensor) -> Tensor:
-    """`x` in at least single precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _summed_loss(network: Network, texts: Tensor) -> float:

@@ -18,8 +18,9 @@ def reading(name: Any, what: str = "model") -> Iterator[None]:
     for what a file may do to them, and a panic of `tokenizers` is not even an Exception. Our own
     errors stay as they are.
     """
-    verbosity = logging.get_verbosity()
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     except (GaincellError, KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -29,3 +30,5 @@ def reading(name: Any, what: str = "model") -> Iterator[None]:
         raise ArtefactError(f"{name}: cannot be read as a {what}: {reason}") from error
     finally:
         logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()

@@ -9,13 +9,13 @@ from analog_models.physics import EXACT, Ops
 from analog_models.spec import HardwareSpec
 from common.errors import ArtefactError, shown
 from common.files import read_json, sha256
+from ml.adapt.stage_files import load_stage
 from ml.checkpoint import load_tensors, load_weights
 from ml.models.config_file import check_folder
 from ml.models.folders import load_converted
 from ml.models.shipped import ADAPTED, RUN, TEACHER, WEIGHTS
 from ml.small.hardware_attention import on_hardware
 from ml.small.model import LanguageModel, ModelConfig
-from ml.small.stages import load_stage
 
 __all__ = ["load_adapted", "load_scaled", "load_teacher", "load_trained_on"]
 PARTS = {
@@ -72,7 +72,7 @@ def load_teacher(folder: Path = TEACHER, config: ModelConfig | None = None) -> L
 def load_trained_on(path: Path, teacher: LanguageModel, origin: str | None = None) -> LanguageModel:
     """The teacher as a stage of ml.small.control left it, single precision.
 
-    Raises ArtefactError, as `ml.small.stages.load_stage` for the stage of another `origin`.
+    Raises ArtefactError, as `ml.adapt.stage_files.load_stage` for the stage of another `origin`.
     """
     return _from_stage(LanguageModel(teacher.config), path, origin)
 
@@ -82,7 +82,7 @@ def load_scaled(
 ) -> LanguageModel:
     """The student as a stage of ml.small.adapt left it, scalers not folded, on the cell of `spec`.
 
-    Single precision. Raises ArtefactError, as `ml.small.stages.load_stage` for another `origin`.
+    Single precision. Raises ArtefactError, as `load_stage` for another `origin`.
     """
     student = LanguageModel(teacher.config, on_hardware(spec, ops, scaled=True))
     return _from_stage(student, path, origin)

@@ -1,4 +1,4 @@
-"""Readers of the small model's files: checkpoints, stages, training state, tokens."""
+"""Readers of what a training leaves: stages, its state, tokens."""
 
 import json
 import tempfile
@@ -12,21 +12,20 @@ from safetensors.numpy import save
 from torch import Tensor, nn
 
 from analog_models.spec import load_preset
-from ml.checkpoint import load_tensors, load_weights, save_tensors
-from ml.small.hardware_attention import on_hardware
-from ml.small.model import LanguageModel, ModelConfig
-from ml.small.shipped import load_adapted, load_teacher
-from ml.small.stages import StageFolder, origin_of
+from ml.adapt.stage_files import StageFolder, origin_of
+from ml.adapt.student import adapted_tensors, load_adapted, new_student
+from ml.adapt.work import Options
+from ml.checkpoint import load_tensors, save_tensors
+from ml.models.network import Network
 from ml.train import heldout
+from ml.train.command import new_model
 from ml.train.loop import Run, Settings
 from tests.fuzz.mutations import Short, damaged_tensors
 from tests.fuzz.reading import Reader
 
-CONFIG = ModelConfig(vocabulary=12, context=8, layers=1, heads=1, width=16)
 SPEC = load_preset().replace(geometry__head_dim=16, geometry__subtile=8, geometry__subtiles=2)
 ORIGIN = origin_of("0" * 64, SPEC)
 SETTINGS = Settings(steps=9, muon_rate=1e-2)
-RUN = {"tokens_seen": {"linear": 5}, "seconds": {"linear": 0.5}}
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
@@ -52,25 +51,26 @@ def _reader(
     )
 
 
-def _as_saved(model: nn.Module, folder: Path) -> None:
+def _network() -> Network:
+    model = new_model(1, vocab_size=12, n_positions=8, n_embd=16, n_layer=1, n_head=1)
+    return new_student(model, SPEC, "linear", Options(precision="float32"))
+
+
+def _stage(folder: Path) -> Network:
+    stages, network = StageFolder(folder, ORIGIN), _network()
+    load_adapted(network, stages.load("linear")[0], stages.file("linear"))
+    return network
+
+
+def _as_saved(network: Network, folder: Path) -> None:
     """Finite, and bit for bit what the file has, in the precision of the model."""
     (path,) = (folder.parent / "in").iterdir()
     tensors, _ = load_tensors(path)
-    own = model.state_dict()
-    assert own.keys() == tensors.keys()
-    for name, tensor in own.items():
-        assert torch.isfinite(tensor).all() and torch.equal(tensor, tensors[name].to(tensor.dtype))
-
-
-def _student() -> LanguageModel:
-    torch.manual_seed(1)
-    return LanguageModel(CONFIG, on_hardware(SPEC, scaled=True))
-
-
-def _stage(folder: Path) -> LanguageModel:
-    stages, model = StageFolder(folder, ORIGIN), _student()
-    load_weights(model, stages.load("linear")[0], stages.file("linear"))
-    return model
+    own = adapted_tensors(network)
+    assert {name for name in own if name.startswith("0.")} <= tensors.keys() <= own.keys()
+    assert all(torch.isfinite(tensor).all() for tensor in own.values())
+    for name, tensor in tensors.items():
+        assert torch.equal(own[name], tensor.to(own[name].dtype)), name
 
 
 def _run(path: Path) -> Run:
@@ -113,34 +113,13 @@ def _same_tokens(parts: dict[str, Tensor], folder: Path) -> None:
     assert all(torch.equal(again[name], ids) for name, ids in parts.items())
 
 
-def _of(model: nn.Module) -> dict[str, Tensor]:
-    return dict(model.state_dict())
-
-
-torch.manual_seed(0)
-_teacher, _adapted = LanguageModel(CONFIG), LanguageModel(CONFIG, on_hardware(SPEC))
+_saved = {name: t for name, t in adapted_tensors(_network()).items() if name.startswith("0.")}
 _tensors, _about = _state()
 READERS = [
     _reader(
-        "teacher",
-        "teacher.safetensors",
-        _of(_teacher),
-        {"kind": "teacher", "run": RUN},
-        lambda folder: load_teacher(folder / "teacher.safetensors", CONFIG),
-        _as_saved,
-    ),
-    _reader(
-        "adapted model",
-        "adapted.safetensors",
-        _of(_adapted.half()),
-        {"kind": "adapted", **SPEC.hashes, "run": RUN},
-        lambda folder: load_adapted(SPEC, folder / "adapted.safetensors", CONFIG),
-        _as_saved,
-    ),
-    _reader(
         "stage",
         "linear.safetensors",
-        _of(_student()),
+        _saved,
         {"kind": "stage", "stage": "linear", "origin": ORIGIN, "start": None, "about": 1.5},
         _stage,
         _as_saved,

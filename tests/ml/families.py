@@ -41,6 +41,8 @@ GPT2_SIZES: dict[str, Any] = {
     "bos_token_id": 0,
     "eos_token_id": 49,
 }
+SMALL = {"vocab_size": 40, "n_positions": 24, "n_embd": 32, "n_layer": 2, "n_head": 2}
+"""Of a GPT-2 that is trained from the beginning."""
 
 
 def make_family(name: str, **sizes: Any) -> Any:

@@ -8,14 +8,15 @@ from common.errors import run_command
 from ml.models.shipped import ADAPTED
 
 COMMANDS = (
-    *("train.corpus", "train.tokenizer", "train.heldout", "train.prose", "small.train"),
-    *("small.adapt", "small.control", "evaluate.golden", "evaluate", "evaluate.sensitivity"),
+    *("train.corpus", "train.tokenizer", "train.heldout", "train.prose", "train"),
+    *("adapt", "evaluate.golden", "evaluate", "evaluate.sensitivity"),
     "attention.bench",
 )
 
 
 def module_of(name):
-    return importlib.import_module("ml.evaluate.command" if name == "evaluate" else f"ml.{name}")
+    own = f"{name}.command" if name in ("adapt", "evaluate", "train") else name
+    return importlib.import_module(f"ml.{own}")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -30,7 +31,7 @@ def test_help_names_the_command(name, capsys):
     ("name", "arguments", "message"),
     [
         ("evaluate.golden", ["--model", "none"], "none: no such model; give shipped, smollm2, or"),
-        ("evaluate", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
+        ("evaluate", ["--teacher", "none"], "none: no such folder (nothing is downloaded"),
         ("evaluate.mixed", ["--stage", "none.safetensors"], "no such file; `make adapt` leaves it"),
         ("evaluate", ["--texts", "0"], "texts is 0, must be above 0"),
         ("evaluate", ["--card", "--model", "smollm2"], "card is of the shipped model"),
@@ -38,16 +39,15 @@ def test_help_names_the_command(name, capsys):
         ("evaluate.sensitivity", ["--only", "none"], "only is 'none', must be of 'window', "),
         ("evaluate.sensitivity", ["--model", "none"], "none: no such model; give shipped, smollm2"),
         ("evaluate.sensitivity", ["--spec", "none"], "none: no such file, and no preset: leroux"),
-        ("small.adapt", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
-        ("small.adapt", ["--cubic-steps", "-1"], "steps is -1, must be above 0"),
-        ("small.control", ["--teacher", "none.safetensors"], "none.safetensors: no such file"),
+        ("adapt", ["--base", "none", "--out", "x"], "none: no such model; give shipped, smollm2"),
+        ("adapt", ["--control", "--tokens=-1", "--out", "x"], "tokens is -1 for layerwise"),
         (
             "attention.bench",
             ["--tokens", "100"],
             "tokens is 100, must be a multiple of 64 up to 1024",
         ),
         ("attention.bench", ["--heads", "0"], "heads is 0, must be above 0"),
-        ("small.train", ["--batch", "0"], "batch is 0, must be above 0"),
+        ("train", ["--batch", "0"], "batch is 0, must be above 0"),
         ("evaluate", ["--teacher", str(ADAPTED)], "it is converted already"),
     ],
 )

@@ -15,6 +15,8 @@ from analog_models.physics import causal_attention
 from analog_models.spec import HardwareSpec, overlaid
 from analog_models.variation import head_variations
 from common.errors import CodeError
+from ml.adapt.initialise import Mapping, initialise
+from ml.adapt.student import new_student
 from ml.attention import decode
 from ml.attention import fast as fast_module
 from ml.attention.decode import WindowCache, attend_slots
@@ -23,11 +25,9 @@ from ml.attention.fast import fast_attention
 from ml.attention.precision import doubles
 from ml.attention.surrogate import SurrogateOps
 from ml.errors import ModelError
-from ml.small.hardware_attention import on_hardware
-from ml.small.initialise import initialise
-from ml.small.model import LanguageModel
+from tests.ml import tiny
 from tests.ml.codes import random_codes
-from tests.ml.conftest import TINY
+from tests.ml.families import EXACT
 
 TOKENS = 45  # beyond the window of 32
 MAKERS = {"arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn"} | {
@@ -105,19 +105,13 @@ def test_a_window_is_filled_where_the_codes_are(tiny_spec, generator):
 
 
 @torch.no_grad()
-def test_models_are_initialised_where_their_texts_are(teacher, tiny_spec, ids):
-    def student() -> LanguageModel:
-        return LanguageModel(TINY, on_hardware(tiny_spec, scaled=True))
-
-    expected, got = student(), student()
-    initialise(expected, teacher, ids[:, :-1])
+def test_models_are_initialised_where_their_texts_are(tiny_gpt2, texts):
+    expected, got = (new_student(tiny_gpt2.model, tiny.tiny_spec(), "linear", EXACT) for _ in "ab")
+    initialise(expected, tiny_gpt2, texts, Mapping())
     with torch.device("meta"):
-        initialise(got, teacher, ids[:, :-1])
-    for a, b in zip(got.parameters(), expected.parameters(), strict=True):
+        initialise(got, tiny_gpt2, texts, Mapping())
+    for a, b in zip(got.model.parameters(), expected.model.parameters(), strict=True):
         assert torch.equal(a, b)
-    with torch.device("meta"):
-        logits = student()(ids[:, :-1].to("meta"))
-    assert logits.device.type == "meta" and logits.shape == (12, 24, TINY.vocabulary)
 
 
 @pytest.mark.parametrize("attend", [exact_attention, fast_attention])

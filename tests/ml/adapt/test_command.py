@@ -13,9 +13,10 @@ import torch
 from transformers import LlamaForCausalLM
 
 from common.errors import ArtefactError
+from ml.adapt.arguments import DEFAULT_STAGES
 from ml.adapt.command import main
 from ml.adapt.journal import read_log
-from ml.adapt.work import STAGES, TRAINED
+from ml.adapt.work import TRAINED
 from ml.checkpoint import load_tensors
 from ml.errors import SettingError
 from ml.models import GainCellLlamaForCausalLM
@@ -62,7 +63,7 @@ def few_steps():
     """Matching would take most of the time; training below takes one thread for itself."""
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml.small.matching.MAX_STEPS", 8)
+        patch.setattr("ml.adapt.following.MAX_STEPS", 8)
         yield
     torch.set_num_threads(threads)
 
@@ -143,7 +144,7 @@ def test_the_model_that_is_written_has_the_last_stages_weights(finished, inputs)
 
 def test_the_run_describes_itself(finished):
     run = json.loads((finished / "run.json").read_text())
-    assert [row["stage"] for row in run["rows"]] == ["teacher", *STAGES]
+    assert [row["stage"] for row in run["rows"]] == ["teacher", *DEFAULT_STAGES]
     steps = [row["tokens_used"] / (BATCH * CONTEXT) for row in run["rows"]]
     assert steps == [0, 0, STEPS, STEPS, 2 * STEPS, 2 * STEPS, 3 * STEPS]
     assert run["codes_hash"] == tiny_spec().codes_hash
@@ -157,7 +158,7 @@ def test_every_step_is_logged_and_training_helps(finished):
     assert list(found) == [(stage, step) for stage in TRAINED for step in range(STEPS + 1)]
     assert found["layerwise", STEPS][0] < 0.8 * found["layerwise", 1][0]
     errors = {r["stage"]: r["layer_errors"] for r in read_log(finished) if "layer_errors" in r}
-    assert list(errors) == list(STAGES) and all(len(e["stream"]) == 2 for e in errors.values())
+    assert list(errors) == DEFAULT_STAGES and all(len(e["stream"]) == 2 for e in errors.values())
 
 
 def test_a_killed_run_ends_like_one_in_a_piece(finished, with_another, inputs, no_plots):
@@ -186,7 +187,7 @@ def test_finished_stages_are_not_repeated(finished, inputs, monkeypatch, capsys,
     monkeypatch.setattr("ml.adapt.stages.MAKERS", {})
     main([*inputs, f"--out={finished}", f"--batch={BATCH}"])
     assert sorted((finished / "log.jsonl").read_text()) == sorted(before)
-    assert capsys.readouterr().out.count("is finished") == len(STAGES)
+    assert capsys.readouterr().out.count("is finished") == len(DEFAULT_STAGES)
 
 
 def test_a_run_can_begin_with_a_stage_of_another(finished, inputs, tmp_path, no_plots):

@@ -7,23 +7,25 @@ import torch
 
 from common.errors import ArtefactError, GaincellError
 from common.files import read_json, sha256
+from ml.adapt.stage_files import StageFolder, origin_of
+from ml.adapt.student import adapted_tensors, new_student
+from ml.adapt.work import Options
+from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import SettingError
 from ml.evaluate.command import (
     evaluate,
     evaluate_smollm2,
     main,
-    naive_swap,
-    stages,
-    without_attention,
 )
 from ml.evaluate.kinds import Kinds, heldout_kind
+from ml.evaluate.perplexity import logits_of
+from ml.evaluate.shipped_stages import stages, without_attention
 from ml.evaluate.table import HELDOUT, Report
-from ml.models.shipped import ADAPTED, RUN, TEACHER
-from ml.small.hardware_attention import attention_layers, on_hardware
-from ml.small.model import LanguageModel, ModelConfig
-from ml.small.shipped import digest, load_teacher, load_trained_on
-from ml.small.stages import StageFolder, origin_of
+from ml.models.delta import weights_sha256
+from ml.models.families import heads_of
+from ml.models.shipped import ADAPTED, RUN, TEACHER, load_teacher
 from ml.train import heldout
+from ml.train.command import new_model
 
 
 @pytest.fixture
@@ -37,18 +39,21 @@ def kinds() -> Kinds:
     return heldout_kind(heldout.load_joined(), 256, 1)
 
 
-def test_without_attention_no_token_sees_another(teacher, ids):
-    model = without_attention(teacher)
-    changed = ids[:, :-1].clone()
-    changed[:, 0] = (changed[:, 0] + 1) % teacher.config.vocabulary
-    before, after = model(ids[:, :-1]), model(changed)
+def test_without_attention_no_token_sees_another(tiny_gpt2, texts):
+    model = without_attention(tiny_gpt2.model)
+    changed = texts.clone()
+    changed[:, 0] = (changed[:, 0] + 1) % model.config.vocab_size
+    before, after = logits_of(model, texts), logits_of(model, changed)
     torch.testing.assert_close(before[:, 1:], after[:, 1:])
 
 
-def test_the_naive_swap_keeps_the_teachers_weights(teacher, tiny_spec):
-    model = naive_swap(teacher, tiny_spec)
-    for layer, block in zip(attention_layers(model), teacher.blocks, strict=True):
-        assert torch.equal(layer.qkv.weight.float(), block.attention.qkv.weight)
+def test_the_naive_swap_keeps_the_teachers_weights(spec, tmp_path):
+    made = {s.name: s.make for s in stages(TEACHER, ADAPTED, tmp_path, spec)}
+    naive, own = made["naive"](), load_teacher().state_dict()
+    for name, tensor in naive.state_dict().items():
+        if ".heads." not in name:
+            assert torch.equal(tensor.float(), own[name]), name
+    assert all(torch.all(heads.get_parameter("scaler_q") == 1) for heads in heads_of(naive))
 
 
 def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, kinds, capsys):
@@ -70,38 +75,61 @@ def test_missing_stages_are_said_and_the_rest_is_measured(spec, options, kinds, 
     assert rows["naive swap"][HELDOUT] > 2 * adapted[HELDOUT]  # pyright: ignore
 
 
-def stage_of(teacher, spec, folder, name="init"):
-    """The file of a stage that ml.small.adapt could have left for this teacher."""
-    student = LanguageModel(ModelConfig(), on_hardware(spec, scaled=True))
-    stages = StageFolder(folder, origin_of(digest(teacher), spec))
-    stages.save(name, student.state_dict(), None)
-    return stages.file(name)
+def stage_of(teacher, spec, folder, name="init", mixing=True):
+    """The file of a stage that ml.adapt could have left for this teacher."""
+    model, options = load_teacher(teacher), Options(mixing=mixing)
+    student = new_student(model, spec, name, options)
+    origin = origin_of(weights_sha256(model), spec, mixing=mixing)
+    finished = StageFolder(folder / "stages", origin)
+    finished.save(name, adapted_tensors(student), None)
+    return finished.file(name)
 
 
 def test_a_damaged_stage_is_not_a_missing_one(spec, options, tmp_path, monkeypatch):
     stage = next(s for s in stages(TEACHER, ADAPTED, tmp_path, spec) if s.name == "statistics")
     monkeypatch.setattr("ml.evaluate.command.stages", lambda *_: [stage])
+    (tmp_path / "stages").mkdir()
     kinds = heldout_kind(heldout.load_joined(), 8, 1)
     assert evaluate(options, spec, kinds, Report()) == {stage.label: None}
-    (tmp_path / "init.safetensors").write_bytes(b"damaged")
+    (tmp_path / "stages/init.safetensors").write_bytes(b"damaged")
     with pytest.raises(ArtefactError, match=r"init\.safetensors: damaged or truncated"):
         evaluate(options, spec, kinds, Report())
 
 
 def test_a_stage_is_measured_for_its_own_teacher_only(spec, tmp_path):
     made = {s.name: s.make for s in stages(TEACHER, ADAPTED, tmp_path, spec)}
-    stage_of(TEACHER, spec, tmp_path)
-    assert made["statistics"]().config == ModelConfig()
-    for teacher, hardware in ((ADAPTED, spec), (TEACHER, spec.replace(converter__s_sat=81.0))):
+    for mixing in (True, False):
+        stage_of(TEACHER, spec, tmp_path, mixing=mixing)
+        assert made["statistics"]().config.mixing == mixing
+    model = new_model(1)
+    model.save_pretrained(tmp_path / "other")
+    for teacher, hardware in (
+        (tmp_path / "other", spec),
+        (TEACHER, spec.replace(converter__s_sat=81.0)),
+    ):
         stage_of(teacher, hardware, tmp_path)
         with pytest.raises(ArtefactError, match=r"init\.safetensors: of another teacher or hardwa"):
             made["statistics"]()
 
 
+def test_an_adapted_model_of_other_hardware_is_refused_in_one_line(spec, tmp_path):
+    other = spec.replace(name="other", converter__s_sat=81.0)
+    made = {s.name: s.make for s in stages(TEACHER, ADAPTED, tmp_path, other)}
+    with pytest.raises(ArtefactError) as caught:
+        made["cubic"]()
+    message = (
+        f"adapted to a specification of codes {spec.codes_hash}, but other has {other.codes_hash}"
+    )
+    assert str(caught.value) == f"{ADAPTED}: {message}"
+
+
 def test_a_student_is_no_teacher_that_was_trained_on(spec, tmp_path):
-    path = stage_of(TEACHER, spec, tmp_path, "control-linear")
-    with pytest.raises(ArtefactError, match=r"tensor blocks\.0\.attention\.scalers\S+ is none of"):
-        load_trained_on(path, load_teacher())
+    made = {s.name: s.make for s in stages(TEACHER, ADAPTED, tmp_path, spec)}
+    student = stage_of(TEACHER, spec, tmp_path)
+    tensors, about = load_tensors(student)
+    save_tensors(student.with_stem("control-linear"), tensors, about)
+    with pytest.raises(ArtefactError, match=r"tensor 0\.heads\.\S+ is none of"):
+        made["control-linear"]()
 
 
 def test_a_model_card_needs_every_stage(spec, options, kinds):

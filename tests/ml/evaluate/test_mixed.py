@@ -15,7 +15,7 @@ from ml.evaluate.perplexity import perplexity
 from ml.models import convert, heads_of
 from ml.models.delta import weights_sha256
 from ml.models.network import Network
-from ml.small.stages import origin_of
+from ml.adapt.stage_files import origin_of
 from tests.ml import tiny
 from tests.ml.families import make_family
 

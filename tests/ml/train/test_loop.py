@@ -12,19 +12,19 @@ from common.errors import ArtefactError
 from common.interrupts import SIGNALS, Interrupted
 from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import SettingError, TrainingError
-from ml.small.model import LanguageModel, next_token_loss
+from ml.evaluate.perplexity import logits_of, next_token_loss
+from ml.train.command import new_model
 from ml.train.loop import Run, Settings, fit, sample_batch
-from tests.ml.conftest import TINY
+from tests.ml.families import SMALL
 
-TOKENS = torch.randint(TINY.vocabulary, (2000,), generator=torch.Generator().manual_seed(3))
+TOKENS = torch.randint(SMALL["vocab_size"], (2000,), generator=torch.Generator().manual_seed(3))
 SETTINGS = Settings(
     steps=12, batch=4, learning_rate=1e-2, warmup_steps=3, validate_every=4, save_every=5
 )
 
 
 def new_run(path: Path, settings: Settings = SETTINGS) -> Run:
-    model = LanguageModel(TINY).initialise(torch.Generator().manual_seed(1))
-    return Run(model, settings, path)
+    return Run(new_model(1, **SMALL), settings, path)
 
 
 def train(run: Run, stop_at: int | None = None, signum: int = signal.SIGINT) -> list[dict]:
@@ -34,15 +34,15 @@ def train(run: Run, stop_at: int | None = None, signum: int = signal.SIGINT) -> 
     def loss_of(ids, step):
         if step == stop_at:
             os.kill(os.getpid(), signum)
-        return next_token_loss(run.module(ids[:, :-1]), ids[:, 1:])
+        return next_token_loss(logits_of(run.module, ids[:, :-1]), ids[:, 1:])
 
-    texts = sample_batch(TOKENS, TINY.context, SETTINGS, 999)
+    texts = sample_batch(TOKENS, SMALL["n_positions"], SETTINGS, 999)
 
     def validate() -> float:
         with torch.no_grad():
-            return float(next_token_loss(run.module(texts[:, :-1]), texts[:, 1:]))
+            return float(next_token_loss(logits_of(run.module, texts[:, :-1]), texts[:, 1:]))
 
-    sample = lambda step: sample_batch(TOKENS, TINY.context, run.settings, step)  # noqa: E731
+    sample = lambda step: sample_batch(TOKENS, SMALL["n_positions"], run.settings, step)  # noqa: E731
     fit(run, loss_of, sample, validate, records.append)
     return records
 
@@ -80,8 +80,8 @@ def test_worse_weights_are_not_kept(tmp_path):
     run = new_run(tmp_path / "state.safetensors")
     start = {name: t.clone() for name, t in run.module.state_dict().items()}
     losses = iter([1.0, 2.0, 3.0, 4.0])
-    loss_of = lambda ids, _: next_token_loss(run.module(ids[:, :-1]), ids[:, 1:])  # noqa: E731
-    sample = lambda step: sample_batch(TOKENS, TINY.context, SETTINGS, step)  # noqa: E731
+    loss_of = lambda ids, _: next_token_loss(logits_of(run.module, ids[:, :-1]), ids[:, 1:])  # noqa: E731
+    sample = lambda step: sample_batch(TOKENS, SMALL["n_positions"], SETTINGS, step)  # noqa: E731
     fit(run, loss_of, sample, lambda: next(losses), lambda _: None)
     assert all(torch.equal(t, start[name]) for name, t in run.module.state_dict().items())
 
@@ -172,7 +172,7 @@ def state(tmp_path) -> Path:
     return run.state_file
 
 
-MATRIX, VECTOR = "blocks.0.attention.qkv.weight", "norm.bias"
+MATRIX, VECTOR = "transformer.h.0.attn.c_attn.weight", "transformer.ln_f.bias"
 
 
 @pytest.mark.parametrize(
@@ -225,10 +225,10 @@ def test_a_state_of_before_the_list_of_what_was_seen_goes_on(state):
 
 def test_the_module_where_a_loss_stops_being_finite_is_named(tmp_path):
     run = new_run(tmp_path / "state.safetensors")
-    run.module.get_parameter("blocks.1.feed_forward.up.weight").data[0, 0] = torch.nan
-    loss_of = lambda ids, _: next_token_loss(run.module(ids[:, :-1]), ids[:, 1:])  # noqa: E731
-    sample = lambda step: sample_batch(TOKENS, TINY.context, SETTINGS, step)  # noqa: E731
-    message = r"^step 0: the loss is not finite: blocks\.1\.feed_forward\.up: its output is not"
+    run.module.get_parameter("transformer.h.1.mlp.c_fc.weight").data[0, 0] = torch.nan
+    loss_of = lambda ids, _: next_token_loss(logits_of(run.module, ids[:, :-1]), ids[:, 1:])  # noqa: E731
+    sample = lambda step: sample_batch(TOKENS, SMALL["n_positions"], SETTINGS, step)  # noqa: E731
+    message = r"^step 0: the loss is not finite: transformer\.h\.1\.mlp\.c_fc: its output is not"
     with pytest.raises(TrainingError, match=message):
         fit(run, loss_of, sample, lambda: 1.0, lambda _: None)
 
@@ -242,7 +242,7 @@ def test_a_validation_that_is_not_finite_stops_the_run(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     run = new_run(tmp_path / "state.safetensors")
     loss_of = lambda ids, step: torch.tensor(float("nan"), requires_grad=True)  # noqa: E731
-    sample = lambda step: sample_batch(TOKENS, TINY.context, SETTINGS, step)  # noqa: E731
+    sample = lambda step: sample_batch(TOKENS, SMALL["n_positions"], SETTINGS, step)  # noqa: E731
     with pytest.raises(TrainingError, match=r"^step 0: the loss is not finite$"):
         fit(run, loss_of, sample, lambda: 1.0, lambda _: None)
     assert not run.state_file.exists()

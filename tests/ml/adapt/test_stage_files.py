@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from common.errors import ArtefactError
+from ml.adapt.stage_files import StageFolder, load_stage, origin_of
 from ml.checkpoint import save_tensors
-from ml.small.stages import StageFolder, load_stage, origin_of
 
 
 @pytest.fixture
