@@ -28,6 +28,7 @@ from common.files import sha256, write_json
 from common.plots import plot_file
 from common.progress import ProgressLine
 from common.provenance import provenance
+from ml.adapt.stage_files import load_stage, origin_of
 from ml.adapt.student import UPDATES, load_adapted, new_student
 from ml.adapt.work import Options
 from ml.errors import ModelError, SettingError
@@ -39,7 +40,6 @@ from ml.models.families import FAMILIES, GainCellModel
 from ml.models.low_rank import merge_low_rank
 from ml.models.network import Network
 from ml.models.shipped import NAMES, PACKAGES, SHIPPED, Found, find_base
-from ml.adapt.stage_files import load_stage, origin_of
 
 FOLDER = Path("build/mixed")
 TEXTS = 64

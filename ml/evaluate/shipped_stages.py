@@ -47,10 +47,10 @@ def control_model(path: Path, teacher: PreTrainedModel, spec: HardwareSpec) -> P
     Raises ArtefactError, also where it is of another teacher or hardware.
     """
     own = weights_sha256(teacher)
-    origins = (origin_of(own, spec, mixing=mixing) for mixing in (True, False))
+    origins = [origin_of(own, spec, mixing=mixing) for mixing in (True, False)]
     tensors, about = load_stage(path, None)
-    if about.get("origin") not in origins:
-        load_stage(path, origin_of(own, spec))
+    if about.get("origin") != origins[0]:
+        load_stage(path, origins[1])
     network = Network(copy.deepcopy(teacher), torch.float32)
     load_adapted_tensors(network, tensors, path)
     return network.model.double().eval()
@@ -106,7 +106,9 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
     yield Stage("linear, statistics only", "statistics", (), *from_file("init"))
     yield Stage("linear, layer-wise", "layer-wise", one, *from_file("layerwise"))
     yield Stage("linear, adapted", "linear", two, *from_file("linear"))
-    yield Stage("cubic, before matching", "cubic, before matching", two, unmatched, finished.file("linear"))
+    yield Stage(
+        "cubic, before matching", "cubic, before matching", two, unmatched, finished.file("linear")
+    )
     yield Stage("cubic, as published", "published", two, *from_file("published"))
     yield Stage("cubic, matched", "matched", two, *from_file("matched"))
     yield Stage("cubic, adapted", "cubic", every, final)

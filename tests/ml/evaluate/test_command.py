@@ -134,7 +134,7 @@ def test_a_student_is_no_teacher_that_was_trained_on(spec, tmp_path):
 
 def test_a_model_card_needs_every_stage(spec, options, kinds):
     options.card = True
-    with pytest.raises(ArtefactError, match=r"init\.safetensors: no such file$"):
+    with pytest.raises(ArtefactError, match=r"init\.safetensors: no such file; `make adapt`"):
         evaluate(options, spec, kinds, Report())
 
 

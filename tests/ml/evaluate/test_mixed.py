@@ -5,6 +5,7 @@ import torch
 
 from common.errors import ArtefactError
 from common.files import read_json, sha256
+from ml.adapt.stage_files import origin_of
 from ml.adapt.student import adapted_tensors, new_student
 from ml.adapt.work import Options
 from ml.checkpoint import save_tensors
@@ -15,7 +16,6 @@ from ml.evaluate.perplexity import perplexity
 from ml.models import convert, heads_of
 from ml.models.delta import weights_sha256
 from ml.models.network import Network
-from ml.adapt.stage_files import origin_of
 from tests.ml import tiny
 from tests.ml.families import make_family
 
