@@ -11,11 +11,8 @@ from analog_models.spec import HardwareSpec, load_preset
 from ml.adapt.student import new_student
 from ml.models import convert
 from ml.models.network import Network
-from ml.small.model import LanguageModel, ModelConfig
 from tests.ml import tiny
-from tests.ml.families import EXACT, VOCABULARY, make_family
-
-TINY = ModelConfig(vocabulary=40, context=24, layers=2, heads=2, width=32)
+from tests.ml.families import EXACT, SMALL, VOCABULARY, make_family
 
 
 @pytest.fixture
@@ -59,22 +56,9 @@ def generator() -> torch.Generator:
 
 
 @pytest.fixture
-def teacher(generator: torch.Generator) -> LanguageModel:
-    """A random model with weights large enough for lively attention."""
-    model = LanguageModel(TINY).initialise(generator)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() == 2:
-                parameter.mul_(8.0)
-            elif name.endswith("qkv.bias"):
-                parameter.normal_(std=0.3, generator=generator)
-    return model
-
-
-@pytest.fixture
 def ids(generator: torch.Generator) -> torch.Tensor:
     """Random texts of one more token than the context, [12, 25]."""
-    return torch.randint(TINY.vocabulary, (12, TINY.context + 1), generator=generator)
+    return torch.randint(SMALL["vocab_size"], (12, SMALL["n_positions"] + 1), generator=generator)
 
 
 @pytest.fixture

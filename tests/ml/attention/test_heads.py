@@ -80,3 +80,18 @@ def test_autocast_changes_no_code(heads, signals):
         with torch.autocast("cpu", torch.bfloat16):
             got = heads.codes(*signals)
     assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+
+
+@torch.no_grad()
+def test_no_token_sees_the_future(heads, signals):
+    changed = [torch.cat((x[..., :9, :], x[..., 9:, :] + 1.0), dim=-2) for x in signals]
+    before, after = (heads.counts(*heads.codes(*x)) for x in (signals, changed))
+    assert torch.equal(before[..., :9, :], after[..., :9, :])
+    assert not torch.equal(before[..., 9:, :], after[..., 9:, :])
+
+
+def test_codes_are_whole_and_use_their_range(heads, signals, hf_spec):
+    for name, codes in zip("qkv", heads.codes(*signals), strict=True):
+        full = hf_spec.levels.full_scale[name]
+        assert torch.equal(codes, codes.round())
+        assert codes.min() >= 0 and codes.max() <= full and codes.unique().numel() > full // 2

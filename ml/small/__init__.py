@@ -1,1 +1,0 @@
-"""The small GPT-2 that ships."""
