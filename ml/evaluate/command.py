@@ -26,8 +26,8 @@ from ml.evaluate.imperfect import Conditions
 from ml.evaluate.kinds import Kinds, heldout_kind, own_kinds
 from ml.evaluate.model_card import model_card
 from ml.evaluate.perplexity import perplexity
-from ml.evaluate.subject import label_of
 from ml.evaluate.shipped_stages import stages
+from ml.evaluate.subject import label_of
 from ml.evaluate.table import FOLDER, HELDOUT, NOTHING, SHIPPED, SMOLLM2, Report, cost_of
 from ml.models import shipped
 from ml.models.shipped import (
