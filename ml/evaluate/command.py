@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.utils.logging import disable_progress_bar
 
 from analog_models.spec import DEFAULT_PRESET, HardwareSpec, find_spec
 from common.arguments import integer, natural, seed_number
@@ -88,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
+    disable_progress_bar()  # of transformers, for loading
     if options.card and options.model == "smollm2":
         raise SettingError("card is of the shipped model: leave --model smollm2 out")
     if options.card and options.text:
