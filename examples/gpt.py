@@ -18,11 +18,11 @@ from torch.nn import functional
 from analog_models.spec import HardwareSpec, load_preset
 from common.arguments import natural
 from common.errors import run_command
+from common.files import read_text
 from ml.attention.exact import exact_attention
 from ml.attention.fast import fast_attention
 from ml.attention.surrogate import SurrogateOps
 from ml.errors import CorpusError
-from ml.evaluate.kinds import read_utf8
 from ml.train import heldout, tokenizer
 
 CONTEXT, LAYERS, HEADS = 64, 2, 2  # tokens that a text has in training; layers; heads of each
@@ -151,7 +151,7 @@ def train(model: GPT, ids: Tensor, steps: int, chance: torch.Generator) -> None:
 def read(file: Path | None) -> str:
     """The text of a file, or the held-out Shakespeare that ships."""
     if file is not None:
-        return read_utf8(file)
+        return read_text(file)
     return tokenizer.load().decode(heldout.load()["shakespeare"].tolist())
 
 
@@ -173,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     model = GPT(len(letters), load_preset(), options.softmax)
     cut = len(ids) * 9 // 10  # the last tenth is for validation
     train(model, ids[:cut], options.steps, chance)
-    held = ids[cut:].unfold(0, CONTEXT + 1, CONTEXT)[:24]
+    held = ids[cut:].unfold(0, CONTEXT + 1, CONTEXT)[:16]
     with torch.no_grad():
         print(f"held-out loss {loss_of(model.eval(), held).item():.3f}\n")
     written = model.generate(ids[cut : cut + CONTEXT], options.tokens, chance)
