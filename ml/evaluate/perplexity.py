@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +10,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from ml.errors import ModelError, SettingError
-from ml.finite import finite_outputs
-from ml.models.network import Network
-from ml.models.network import mean_loss as network_mean_loss
-
-EVALUATION_BATCH = 16
+from ml.models.network import Network, mean_loss
 
 
 def texts_of(tokens: Tensor, context: int, limit: int | None = None) -> Tensor:
@@ -45,33 +40,6 @@ def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
-@torch.no_grad()
-def mean_loss(
-    logits_of: Callable[[Tensor], Tensor],
-    texts: Tensor,
-    batch: int = EVALUATION_BATCH,
-    tell: Callable[[int], None] = lambda _: None,
-) -> float:
-    """Mean next-token loss (nats) over `texts` [n, context + 1].
-
-    logits_of: a language model, ids [B, T] -> [B, T, vocabulary]. `tell` hears after each batch
-    how many texts are done. Raises ModelError for a loss that is not finite, and where `logits_of`
-    is a module with the name of the part where that began.
-    """
-    total, done = 0.0, 0
-    for part in texts.split(batch):
-        loss = float(next_token_loss(logits_of(part[:, :-1]), part[:, 1:]))
-        if not math.isfinite(loss):
-            if isinstance(logits_of, nn.Module):
-                with finite_outputs(logits_of):
-                    logits_of(part[:, :-1])
-            raise ModelError("the loss is not finite: the weights of the model are damaged")
-        total += loss * len(part)
-        done += len(part)
-        tell(done)
-    return total / len(texts)
-
-
 def perplexity_of(loss: float) -> float:
     """Exp of a mean loss (nats). Raises ModelError where no number is large enough."""
     try:
@@ -81,14 +49,11 @@ def perplexity_of(loss: float) -> float:
 
 
 def perplexity(
-    model: Any, texts: Tensor, tell: Callable[[int], None] = lambda _: None, **options: Any
+    model: PreTrainedModel, texts: Tensor, tell: Callable[[int], None] = lambda _: None
 ) -> float:
     """Exp of the mean loss of a model of transformers, every position of every text the same.
 
     texts: [n, T + 1]. `tell` hears how many are done. Raises ModelError where a value is not
     finite, and names the layer.
     """
-    if isinstance(model, PreTrainedModel):
-        network = Network(model, torch.float32)
-        return perplexity_of(network_mean_loss(network, texts, tell=tell))
-    return perplexity_of(mean_loss(model, texts, tell=tell, **options))
+    return perplexity_of(mean_loss(Network(model, torch.float32), texts, tell=tell))

@@ -17,7 +17,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTraine
 from common.arguments import integer, natural, number, seed_number
 from common.files import read_json, sha256, write_json
 from common.provenance import provenance
-from ml.evaluate.perplexity import logits_of, mean_loss, next_token_loss, texts_of
+from ml.evaluate.perplexity import logits_of, next_token_loss, texts_of
+from ml.models.network import Network, mean_loss
 from ml.models.shipped import PACKAGES, RUN, TEACHER, WEIGHTS, load_teacher
 from ml.train import corpus, tokenizer
 from ml.train.loop import Run, Settings, fit, sample_batch, write_log
@@ -96,7 +97,7 @@ def train(
         run,
         loss_of,
         lambda step: sample_batch(text.train, context, settings, step),
-        lambda: mean_loss(lambda ids: logits_of(model, ids), texts),
+        lambda: mean_loss(Network(model, torch.float32), texts),
         report,
     )
     return run

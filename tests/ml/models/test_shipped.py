@@ -16,10 +16,10 @@ from ml.errors import ModelError, SettingError
 from ml.evaluate.command import CARD_FILE, EVALUATION_FILE, OTHER_TEXT_FILES
 from ml.evaluate.golden import codes_of, make_wrap
 from ml.evaluate.model_card import model_card
-from ml.evaluate.perplexity import mean_loss, texts_of
+from ml.evaluate.perplexity import texts_of
 from ml.models.convert import convert
 from ml.models.families import attention_modules, heads_of
-from ml.models.network import hooked
+from ml.models.network import Network, hooked, mean_loss
 from ml.models.shipped import (
     ADAPTED,
     CHECKPOINTS,
@@ -49,7 +49,7 @@ def adapted():
 
 
 def loss_of(model, texts: torch.Tensor) -> float:
-    return mean_loss(lambda ids: model(ids, use_cache=False).logits, texts)
+    return mean_loss(Network(model, torch.float32), texts)
 
 
 @pytest.fixture(scope="module")
