@@ -190,7 +190,7 @@ def record(
         )
     return {
         "base": given.base,
-        "base_sha256": weights_sha256(work.teacher),
+        "teacher_sha256": weights_sha256(work.teacher),
         "words_sha256": sha256(work.words) if work.words else None,
         "origin": work.origin,
         "preset": work.spec.name,

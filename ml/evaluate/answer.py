@@ -1,6 +1,6 @@
 """What a model answers, beside what it was adapted from.
 
-    python -m ml.evaluate.answer [--model smollm2 | --base FOLDER --model FOLDER] [--prompt TEXT]
+    python -m ml.evaluate.answer [--model NAME] [--base FOLDER] [--prompt TEXT]
 
 Greedy: the likeliest token each time. A model with a chat template is asked in it. The hardware is
 computed exactly.
@@ -18,11 +18,10 @@ from common.arguments import natural, utf_8
 from common.errors import run_command
 from ml.errors import SettingError
 from ml.evaluate import pretrained as evaluate
-from ml.models import smollm2
 from ml.models.delta import load_delta
-from ml.models.folders import load_base, load_converted, load_tokenizer
+from ml.models.folders import load_base
+from ml.models.shipped import NAMES, SMOLLM2, find_base, find_model
 
-SMOLLM2 = "smollm2"
 PROMPT, TOKENS = "What is the capital of France?", 48
 
 
@@ -45,16 +44,17 @@ def answer(model: PreTrainedModel, tokenizer: Any, prompt: str, tokens: int = TO
 
 def models(name: str, base: Path | None) -> Iterator[tuple[str, Any, PreTrainedModel]]:
     """Name, tokenizer and model: what was adapted from comes first. Raises GaincellError."""
-    if name == SMOLLM2:
+    if name in NAMES:
         if base is not None:
-            raise SettingError("base is for a folder of your own: leave it out with smollm2")
-        teacher, tokenizer = smollm2.load()
+            raise SettingError(f"base is for a folder of your own: leave it out with {name}")
+        teacher, tokenizer = find_base(name)
         yield "teacher", tokenizer, teacher
+    if name == SMOLLM2:
         for stage, path in evaluate.DELTAS.items():
             if path.exists():
                 yield stage, tokenizer, load_delta(path, teacher)
         return
-    tokenizer, model = load_tokenizer(name), load_converted(name)
+    model, tokenizer = find_model(name)
     if base is not None:
         yield "teacher", tokenizer, load_base(base)
     yield name, tokenizer, model
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--model", default=SMOLLM2, help="folder of an adapted model (smollm2, as it ships)")
+    add("--model", default=SMOLLM2, help="shipped, smollm2, or a folder (smollm2)")
     add("--base", type=Path, help="folder of the model that it was adapted from")
     add("--prompt", type=utf_8, default=PROMPT, help=f"({PROMPT})")
     add("--tokens", type=natural(1), default=TOKENS, help=f"at most ({TOKENS})")

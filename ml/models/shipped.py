@@ -10,7 +10,7 @@ from typing import NamedTuple
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from common.errors import ArtefactError, readable
+from common.errors import ArtefactError
 from ml.errors import SettingError
 from ml.models import smollm2
 from ml.models.config_file import CONFIG
@@ -92,8 +92,7 @@ def _folder(name: str | Path) -> Path:
     folder = Path(name)
     if not folder.is_dir():
         raise ArtefactError(
-            f"{readable(str(name))}: no such model; give {SHIPPED}, {SMOLLM2}, or a folder with "
-            f"{CONFIG}"
+            f"{name}: no such model; give {SHIPPED}, {SMOLLM2}, or a folder with {CONFIG}"
         )
     inner = folder / "model"
     return inner if not (folder / CONFIG).exists() and (inner / CONFIG).exists() else folder

@@ -67,13 +67,20 @@ def test_smollm2_answers_as_teacher_and_at_each_stage(monkeypatch, tmp_path, cap
     (tmp_path / "linear").touch()
     deltas = {"linear": tmp_path / "linear", "cubic": tmp_path / "none"}
     monkeypatch.setattr(module.evaluate, "DELTAS", deltas)
-    monkeypatch.setattr(module.smollm2, "load", lambda: (tiny_model(), tiny_tokenizer()))
+    monkeypatch.setattr(module, "find_base", lambda _: (tiny_model(), tiny_tokenizer()))
     monkeypatch.setattr(module, "load_delta", lambda path, base: base)
     assert main(["--tokens", "1"]) == 0
     printed = capsys.readouterr().out
     assert "teacher:" in printed and "linear:" in printed and "cubic:" not in printed
 
 
+def test_the_shipped_model_answers_beside_its_teacher(capsys):
+    assert main(["--model", "shipped", "--prompt", "And God said", "--tokens", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.index("teacher:") < lines.index("shipped:")
+    assert all(lines[lines.index(f"{name}:") + 1].strip() for name in ("teacher", "shipped"))
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ArtefactError, match="none: no such folder"):
+    with pytest.raises(ArtefactError, match="none: no such model; give shipped, smollm2,"):
         main(["--model", str(tmp_path / "none")])

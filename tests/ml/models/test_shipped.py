@@ -18,6 +18,7 @@ from ml.evaluate.golden import codes_of, make_wrap
 from ml.evaluate.model_card import model_card
 from ml.evaluate.perplexity import texts_of
 from ml.models.convert import convert
+from ml.models.delta import weights_sha256
 from ml.models.families import attention_modules, heads_of
 from ml.models.network import Network, hooked, mean_loss
 from ml.models.shipped import (
@@ -84,7 +85,7 @@ def test_the_adapted_one_is_of_the_preset(adapted, spec):
 
 
 def test_it_was_adapted_from_the_shipped_teacher():
-    assert read_json(ADAPTED / RUN)["teacher_sha256"] == sha256(TEACHER / WEIGHTS)
+    assert read_json(ADAPTED / RUN)["teacher_sha256"] == weights_sha256(load_teacher())
 
 
 def test_its_signals_are_codes_in_the_projections_themselves(adapted, spec):
