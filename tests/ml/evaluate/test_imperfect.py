@@ -115,5 +115,5 @@ def test_gradients_get_through_imperfect_hardware(family, typical, ids):
     for heads in heads_of(model):
         for name, parameter in heads.named_parameters():
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-        gradient = heads.scaler_out.grad
-        assert gradient is not None and (gradient != 0).float().mean() > 0.9
+            if not name.startswith("offset"):
+                assert (parameter.grad != 0).double().mean() > 0.9, name
