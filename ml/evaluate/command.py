@@ -4,7 +4,8 @@ The shipped model's hardware is evaluated exactly: integer codes, the cubic cell
 sub-tile counted; in double precision. Intermediate stages are read from build/adapt, where
 ml.adapt leaves them. SmolLM2, where it is installed, runs on the fast kernel in single
 precision. With --text FOLDER every *.txt file of the folder is a kind of text of its own, compared
-with the teacher on that text.
+with the teacher on that text. --model FOLDER is an adapted model of your own, --base what it came
+from. --imperfections measures the adapted model on imperfect hardware, too.
 """
 
 import argparse
