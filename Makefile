@@ -168,7 +168,8 @@ train: $(ML) ## train the language model (torch)
 ADAPT := --base shipped --train all --context 256 --batch 8 --out build/adapt --seed 2 \
     --tokens layerwise=2048000,linear=9216000,cubic=2048000 --learning-rate layerwise=1e-3,linear=4e-4,cubic=1e-4 \
     --muon layerwise=1e-2,linear=2e-3,cubic=5e-4 --decay 1 --scaler-factor 4 --text-weight 0.5 --hidden-weight 0 \
-    --spreads 0.25 0.25 0.25 --positive-share 0.15 --calibration-texts 8 --matching regression \
+    --spreads 0.25 0.25 0.25 --positive-share 0.15 --calibration-texts 8 --refit-texts 64 \
+    --matching published-regression --ridge 0.1 \
     --validation-texts 64 --validate-every 100 --save-every 50
 adapt: $(ML) ## adapt it to the hardware
 	@$(PY) -m ml.adapt $(ADAPT) --stages init,layerwise,linear,published,matched,cubic --fold ml/checkpoints/adapted \

@@ -5,7 +5,8 @@ published   one scale a and offset b per head and signal (q, k, v, output), rese
             model's (Leroux et al. 2025, Methods). What the heads learnt besides counts as weights
 charge      one pair per channel; keys and values are compared as charge of their cells, which is
             what differs between the two models
-regression  `charge`, then every output projection fitted to the linear model's attention
+regression  `charge`, then every output projection fitted to the linear model's attention;
+            `published-regression` does that behind `published`
 
 None of them needs a gradient.
 """
@@ -24,7 +25,7 @@ from ml.attention.backend import SIGNALS
 from ml.attention.heads import GainCellHeads
 from ml.models.network import Network, at_least_single, hooked
 
-Matching = Literal["published", "charge", "regression"]
+Matching = Literal["published", "published-regression", "charge", "regression"]
 MATCHINGS: tuple[str, ...] = get_args(Matching)
 # Of a channel's inputs: a cell that saturates may never show the statistics that are wanted.
 LARGEST_SCALE, LARGEST_SHIFT = 3.0, 0.5  # factor either way; of full scale
@@ -105,13 +106,15 @@ def match(
     matching: Matching,
     to_cubic: Callable[[], None],
     ridge: float,
+    fitted: Tensor | None = None,
 ) -> list[float]:
     """Take `student`, a linear model, to another cell by `to_cubic()`, and match it to before.
 
-    `ids`: texts [B, T]. Returns the largest error after each step.
+    `ids`: texts [B, T]; `fitted`: those of the fit, if others. Returns the largest error after each
+    step.
     """
-    published = matching == "published"
-    target, attention = measure(student, ids, published), attention_outputs(student, ids)
+    published, fitted = matching.startswith("published"), ids if fitted is None else fitted
+    target, attention = measure(student, ids, published), attention_outputs(student, fitted)
     to_cubic()
     scalers = [
         _Scaler(heads_in(module), name, published)
@@ -124,6 +127,6 @@ def match(
         target,
         channelwise=not published,
     )
-    if matching == "regression":
-        fit_outputs(student, attention, lambda: student.hidden(ids), ridge)
+    if matching.endswith("regression"):
+        fit_outputs(student, attention, lambda: student.hidden(fitted), ridge)
     return errors

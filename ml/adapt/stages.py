@@ -116,12 +116,15 @@ def _matched(work: Adaptation, start: str | None, matching: Matching | None = No
     student, options = student_at(work, "linear", start), work.options
     model = student.model
     assert isinstance(model, GainCellModel)
+    chosen = matching or options.matching
+    more = chosen == "published-regression"  # few texts are too few where the model is small
     errors = match(
         student,
         work.calibration(options.matching_texts),
-        matching or options.matching,
+        chosen,
         lambda: set_hardware(model, work.spec, "cubic"),
         options.mapping.ridge,
+        work.calibration(options.refit_texts) if more else None,
     )
     name = "matched" if matching is None else matching
     print(f"{name:10} {len(errors)} steps, largest error {errors[0]:.4f} -> {errors[-1]:.4f}")
