@@ -5,13 +5,9 @@ from typing import Any
 import numpy
 
 from analog_models.array import KeyArray, ValueArray
+from analog_models.attend import activation_ps, output_ps
 from analog_models.noise import HeadNoise, RandomGenerator, row_sigma, score_sigma
-from analog_models.physics import (
-    Array,
-    charge_to_pulse,
-    seen_charge,
-    signed_charge_to_pulse,
-)
+from analog_models.physics import EXACT, Array
 from analog_models.spec import HardwareSpec
 from analog_models.variation import Variation, checked_variation
 
@@ -46,11 +42,9 @@ class AnalogHead:
     def activate(self, score: Array) -> Array:
         """Widths of the activation pulses in ps, [slot], for charges of the K columns [slot]."""
         rng = next(self._noise.read_k) if self._noise and self._score_sigma else None
-        return charge_to_pulse(self.spec, seen_charge(score, self._phi, self._score_sigma, rng))
+        return activation_ps(self.spec, score, EXACT, self._phi, rng)
 
     def convert(self, charge: Array) -> Array:
         """Signed widths of the output pulses in ps, for charges of the V columns [sub-tile, d]."""
         rng = next(self._noise.read_v) if self._noise and self._row_sigma else None
-        return signed_charge_to_pulse(
-            self.spec, seen_charge(charge, self._out, self._row_sigma, rng)
-        )
+        return output_ps(self.spec, charge, EXACT, self._out, rng)

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from array_api_compat import array_namespace, device
 
-from analog_models.noise import RandomGenerator, row_sigma, score_sigma, with_noise
+from analog_models.noise import RandomGenerator, with_noise
 from analog_models.spec import HardwareSpec
-from analog_models.variation import Spread, Variation, checked_variation
+from analog_models.variation import Spread
 from common.errors import CodeError
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Array",
     "ExactOps",
     "Ops",
-    "causal_attention",
     "cell_terms",
     "charge_to_pulse",
     "check_codes",
@@ -232,84 +231,6 @@ def seen_charge(
     if spread is not None:
         charge = charge * spread.gain + spread.offset
     return with_noise(charge, sigma, noise)
-
-
-def causal_attention(
-    spec: HardwareSpec,
-    q: Array,
-    k: Array,
-    v: Array,
-    ops: Ops = EXACT,
-    variation: Variation | None = None,
-    noise: RandomGenerator | None = None,
-) -> Array:
-    """Output codes of a whole sequence that starts with an empty window, all tokens at once.
-
-    q, k, v: [..., T, d] codes with T at most the window. Returns [..., T, d], the sum over
-    sub-tiles of signed counts. Equal, code for code, to stepping `head.GoldenHead` when the arrays
-    are float64 and `ops` is `EXACT`. Leading axes of length 1 of k and v are shared: queries
-    [Hkv, g, T, d] on keys and values [Hkv, 1, T, d] are g query heads on one pair of arrays, which
-    is written once. Raises `CodeError` for shapes that do not fit.
-
-    A specification with imperfections needs `variation`, whose leading axes broadcast to those of
-    q, and, if it has noise, a generator as `noise`; else `SpecError`. The noise is then drawn in
-    another order than a head token by token draws it: equal in distribution, not in every code.
-    """
-    variation = checked_variation(spec, variation, noise)
-    xp = array_namespace(q)
-    tokens, dim = q.shape[-2:]
-    geometry = spec.geometry
-    _check_sequence(spec, q, k, v)
-    spare = -tokens % geometry.subtile
-    if spare:
-        empty = xp.zeros((*k.shape[:-2], spare, dim), dtype=k.dtype, device=device(k))
-        k, v = xp.concat([k, empty], axis=-2), xp.concat([v, empty], axis=-2)
-    token = xp.arange(tokens, device=device(q))[:, None]
-    slot = xp.arange(tokens + spare, device=device(q))[None, :]
-    k_cells, v_cells, phi, out = variation.of_slots(tokens + spare)
-    table = leakage_table(spec, like=q, own_constants=k_cells is not None)
-    leak = leakage_factors(table, token - slot)
-    constant, k_terms = cell_terms(spec, k, ops, k_cells, noise)
-    _, v_terms = cell_terms(spec, v, ops, v_cells, noise)
-    score = score_charge(q, constant, k_terms, leak)
-    phi_ps = charge_to_pulse(spec, seen_charge(score, phi, score_sigma(spec), noise), ops)
-    phi_ps = phi_ps * xp.astype(slot <= token, phi_ps.dtype)
-    charge = row_charge(spec, phi_ps, constant, v_terms, leak, ops)
-    if row_sigma(spec) or out is not None:
-        charge = _all_subtiles(spec, charge)
-    charge = seen_charge(charge, out, row_sigma(spec), noise)
-    counts = count_pulses(spec, signed_charge_to_pulse(spec, charge, ops), ops)
-    return xp.sum(counts, axis=-3)
-
-
-def _check_sequence(spec: HardwareSpec, q: Array, k: Array, v: Array) -> None:
-    """Raise `CodeError` for shapes that do not fit each other or the window."""
-    tokens, dim = q.shape[-2:]
-    geometry = spec.geometry
-    shared = len(q.shape) == len(k.shape) and all(
-        n in (1, of) for n, of in zip(k.shape[:-2], q.shape[:-2], strict=True)
-    )
-    fits = shared and k.shape == v.shape and k.shape[-2:] == q.shape[-2:]
-    if not (fits and dim == geometry.head_dim):
-        shapes = [tuple(x.shape) for x in (q, k, v)]
-        raise CodeError(
-            f"q, k, v have shapes {shapes}: need one shape [..., T, {geometry.head_dim}]; leading "
-            "axes of k and v may be 1"
-        )
-    if not 1 <= tokens <= geometry.window:
-        raise CodeError(f"sequence of {tokens} tokens: allowed 1 to {geometry.window}, the window")
-
-
-def _all_subtiles(spec: HardwareSpec, charge: Array) -> Array:
-    """Charges [..., sub-tile, T, d] with those of the sub-tiles in which nothing is written yet.
-
-    They integrate nothing, but their converters have offset and noise as well.
-    """
-    xp = array_namespace(charge)
-    *front, used, tokens, dim = charge.shape
-    shape = (*front, spec.geometry.subtiles - used, tokens, dim)
-    unused = xp.zeros(shape, dtype=charge.dtype, device=device(charge))
-    return xp.concat([charge, unused], axis=-3)
 
 
 def check_codes(codes: Array, levels: int, name: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.physics import causal_attention
+from analog_models.attend import causal_attention
 from analog_models.spec import HardwareSpec, Imperfections, load_preset, overlaid
 from analog_models.variation import head_variations
 from common.arguments import natural, seed_number

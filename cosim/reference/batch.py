@@ -8,19 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analog_models.noise import KINDS, event_generator, row_sigma, score_sigma, with_noise
-from analog_models.physics import (
-    charge_to_pulse,
-    count_pulses,
-    deviation_terms,
-    leakage_factors,
-    leakage_table,
-    row_charge,
-    score_charge,
-    seen_charge,
-    signed_charge_to_pulse,
-    written_deviation,
-)
+from analog_models.attend import cells_of, counts_of, pulses_and_charge, written_v
+from analog_models.noise import KINDS, event_generator
 from analog_models.spec import HardwareSpec
 from analog_models.variation import head_variation
 from cosim.run.job import Job
@@ -81,20 +70,16 @@ def golden_batch(spec: HardwareSpec, job: Job) -> Batch:
     """Pulses, counts and output codes of a job, equal to those of `GoldenHead`."""
     window, noise = windows(spec, job), _noise(spec, job)
     keys_v, values_v = (
-        with_noise(written_deviation(spec, codes), spec.imperfections.write_sigma_v, noise[kind])
+        written_v(spec, codes, noise[kind])[window.token]
         for codes, kind in ((job.k, "write_k"), (job.v, "write_v"))
     )
     drawn = head_variation(spec, job.device)
-    constant, k_terms = deviation_terms(spec, keys_v[window.token], cells=drawn.k_cells)
-    _, v_terms = deviation_terms(spec, values_v[window.token], cells=drawn.v_cells)
-    table = leakage_table(spec, like=keys_v, own_constants=drawn.k_cells is not None)
-    leak = leakage_factors(table, window.age[:, None, :])
-    score = score_charge(job.q.astype(np.float64)[:, None, :], constant, k_terms, leak)
-    score = seen_charge(score, drawn.phi, score_sigma(spec), noise["read_k"])
-    phi_ps = charge_to_pulse(spec, score) * (window.token >= 0)[:, None, :]
-    charge = row_charge(spec, phi_ps, constant, v_terms, leak)[:, :, 0]
-    charge = seen_charge(charge, drawn.out, row_sigma(spec), noise["read_v"])
-    counts = count_pulses(spec, signed_charge_to_pulse(spec, charge))
+    cells = cells_of(spec, keys_v, values_v, variation=drawn)
+    q, age = job.q.astype(np.float64), np.where(window.token >= 0, window.age, -1)
+    phi_ps, charge = pulses_and_charge(
+        spec, q[:, None], cells, age[:, None], phi=drawn.phi, noise=noise["read_k"]
+    )
+    counts = counts_of(spec, charge[:, :, 0], out=drawn.out, noise=noise["read_v"])
     return Batch(phi_ps[:, 0], counts, counts.sum(1))
 
 

@@ -11,18 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from analog_models.physics import (
-    EXACT,
-    ExactOps,
-    cell_terms,
-    charge_to_pulse,
-    count_pulses,
-    leakage_factors,
-    leakage_table,
-    row_charge,
-    score_charge,
-    signed_charge_to_pulse,
-)
+from analog_models.attend import cells_of, counts_of, pulses_and_charge, written_v
+from analog_models.physics import EXACT, ExactOps
 from analog_models.spec import HardwareSpec
 from analog_models.spec.designs import changed
 from estimate.errors import EstimateError
@@ -73,8 +63,7 @@ def hardware_output(spec: HardwareSpec, q: np.ndarray, k: np.ndarray, v: np.ndar
     Equal, code for code, to stepping `head.GoldenHead` from an empty window, wraps included.
     """
     charge = _charges(spec, q, k, v)
-    counts = count_pulses(spec, signed_charge_to_pulse(spec, charge))
-    return counts.sum(axis=1) / spec.levels.count_max
+    return counts_of(spec, charge).sum(axis=1) / spec.levels.count_max
 
 
 def _charges(
@@ -91,11 +80,8 @@ def _charges(
     spare = ((0, 0), (0, slots - tokens), (0, 0))
     k, v = np.pad(k, spare), np.pad(v, spare)
     age = np.arange(tokens)[:, None] - np.arange(slots)
-    leak = leakage_factors(leakage_table(spec, like=q), age)
-    constant, k_terms = cell_terms(spec, k, ops)
-    _, v_terms = cell_terms(spec, v, ops)
-    phi_ps = charge_to_pulse(spec, score_charge(q, constant, k_terms, leak), ops)
-    phi_ps = phi_ps * ((age >= 0) & (age < geometry.window))
-    charge = row_charge(spec, phi_ps, constant, v_terms, leak, ops)
+    age = np.where(age < geometry.window, age, -1)
+    cells = cells_of(spec, written_v(spec, k), written_v(spec, v), ops)
+    _, charge = pulses_and_charge(spec, q, cells, age, ops)
     heads, subtiles, *shape = charge.shape
     return charge.reshape(heads, laps, subtiles // laps, *shape).sum(axis=1)

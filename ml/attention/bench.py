@@ -1,6 +1,6 @@
 """Measure training's attention, forward and backward, against dense attention, in one run.
 
-Dense attention is the definition, analog_models.physics.causal_attention with the gradients of
+Dense attention is the definition, analog_models.attend.causal_attention with the gradients of
 ml.attention.surrogate: a T x T product for each power of the cells, masked by its decay, whose
 gradients are left to autograd. Times are the least of several rounds, in which the two take turns;
 memory is what the peak of a process rises by, one process for each.
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analog_models.physics import causal_attention
+from analog_models.attend import causal_attention
 from analog_models.spec import HardwareSpec, load_preset
 from common import processes
 from common.arguments import integer

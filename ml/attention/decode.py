@@ -9,17 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from analog_models.physics import (
-    cell_terms,
-    charge_to_pulse,
-    check_codes,
-    count_pulses,
-    leakage_factors,
-    leakage_table,
-    row_charge,
-    score_charge,
-    signed_charge_to_pulse,
-)
+from analog_models.attend import Cells, counts_of, pulses_and_charge
+from analog_models.physics import cell_terms, check_codes, leakage_table
 from analog_models.spec import HardwareSpec
 from common.errors import CodeError
 from ml.attention.exact import check_inputs, exact_attention
@@ -35,13 +26,9 @@ def attend_slots(spec: HardwareSpec, q: Tensor, k: Tensor, v: Tensor, age: Tenso
     queries = doubles(q).unflatten(1, (k.shape[1], -1))  # [B, Hkv, g, D]
     constant, by_level, leakage = tables(spec, k.device)
     k_terms, v_terms = (_by_code(by_level, codes) for codes in (k, v))
-    leak = leakage_factors(leakage, age)[:, :, None, None]
-    phi_ps = charge_to_pulse(spec, score_charge(queries, constant, k_terms, leak))
-    seen = (age >= 0)[:, None, None]
-    width_ps = signed_charge_to_pulse(
-        spec, row_charge(spec, phi_ps * seen, constant, v_terms, leak)
-    )
-    return count_pulses(spec, width_ps).sum(-3).flatten(1, 2)
+    cells = Cells(constant, k_terms, v_terms, leakage)
+    _, charge = pulses_and_charge(spec, queries, cells, age[:, None, None])
+    return counts_of(spec, charge).sum(-3).flatten(1, 2)
 
 
 @lru_cache(maxsize=8)  # every token of every layer asks for the same

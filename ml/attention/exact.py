@@ -12,18 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from analog_models.physics import (
-    EXACT,
-    Ops,
-    cell_terms,
-    charge_to_pulse,
-    count_pulses,
-    leakage_factors,
-    leakage_table,
-    row_charge,
-    score_charge,
-    signed_charge_to_pulse,
-)
+from analog_models.attend import cells_of, counts_of, pulses_and_charge, written_v
+from analog_models.physics import EXACT, Ops
 from analog_models.spec import HardwareSpec
 from analog_models.variation import checked_variation
 from common.errors import CodeError
@@ -71,7 +61,7 @@ def exact_attention(
 
     q: [..., Hq, T, D] codes, k and v: [..., Hkv, T, D]; Hq = g * Hkv, and query heads i*g ...
     i*g + g - 1 share key and value head i. Returns [..., Hq, T, D]. In float64 equal, code for
-    code, to `physics.causal_attention` and, when T exceeds the window, to stepping
+    code, to `attend.causal_attention` and, when T exceeds the window, to stepping
     `head.GoldenHead`. Autograd would keep every tile: `fast_attention` is for training. Raises
     `CodeError` for shapes that do not fit, `SpecError` for imperfect hardware.
     """
@@ -79,21 +69,15 @@ def exact_attention(
     tokens, rows = q.shape[-2], spec.geometry.subtile
     q = q.unflatten(-3, (k.shape[-3], -1))  # [..., Hkv, g, T, D]
     k, v = (pad(x, (0, 0, 0, -tokens % rows)).unsqueeze(-3) for x in (k, v))
-    table = leakage_table(spec, like=q)
     numbers = partial(torch.arange, device=q.device)
-    constant, all_k_terms = cell_terms(spec, k, ops)
-    _, all_v_terms = cell_terms(spec, v, ops)
+    cells = cells_of(spec, written_v(spec, k), written_v(spec, v), ops)
 
     def charge(low: int, high: int, first: int) -> Tensor:
         """Charge [..., 1, high - low, D] that the sub-tile of key `first` gives queries."""
         keys = slice(first, first + rows)
-        k_terms = [x[..., keys, :] for x in all_k_terms]
-        v_terms = [x[..., keys, :] for x in all_v_terms]
         age = numbers(low, high)[:, None] - numbers(keys.start, keys.stop)
-        leak = leakage_factors(table, age)
-        score = score_charge(q[..., low:high, :], constant, k_terms, leak)
-        phi_ps = charge_to_pulse(spec, score, ops) * ((age >= 0) & (age < spec.geometry.window))
-        return row_charge(spec, phi_ps, constant, v_terms, leak, ops)
+        age = torch.where(age < spec.geometry.window, age, -1)
+        return pulses_and_charge(spec, q[..., low:high, :], cells.slots(keys), age, ops)[1]
 
     outs = []
     for low in range(0, tokens, rows):
@@ -101,8 +85,6 @@ def exact_attention(
         out = torch.zeros_like(q[..., low:high, :])
         for laps in _subtiles(spec, low):
             total, *others = (charge(low, high, first) for first in laps)
-            width_ps = signed_charge_to_pulse(spec, sum(others, total), ops)
-            counts = count_pulses(spec, width_ps, ops)
-            out += counts.squeeze(-3)
+            out += counts_of(spec, sum(others, total), ops).squeeze(-3)
         outs.append(out)
     return torch.cat(outs, dim=-2).flatten(-4, -3)

@@ -97,7 +97,7 @@ def fast_attention(
 
     q: [..., Hq, T, D] codes, k and v: [..., Hkv, T, D], whole numbers in float32 or float64; Hq =
     g * Hkv, and query heads i*g ... i*g + g - 1 share key and value head i. Returns
-    [..., Hq, T, D]. Values and gradients are those of `physics.causal_attention` with
+    [..., Hq, T, D]. Values and gradients are those of `attend.causal_attention` with
     `SurrogateOps` (`ops` is there for that signature), in float32 with the tolerances above.
     Raises `CodeError` for shapes that do not fit, `SpecError` for imperfect hardware.
     """

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from analog_models.physics import EXACT, causal_attention
+from analog_models.attend import causal_attention
+from analog_models.physics import EXACT
 from analog_models.spec import HardwareSpec, overlaid
 from analog_models.variation import Variation, head_variations
 from ml.attention.backend import Backend

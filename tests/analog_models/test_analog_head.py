@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analog_models.analog_head import AnalogHead
+from analog_models.attend import causal_attention
 from analog_models.head import GoldenHead
-from analog_models.physics import causal_attention
 from analog_models.spec import load_preset
 from analog_models.variation import head_variation, head_variations
 from common.errors import SpecError

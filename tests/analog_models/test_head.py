@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from analog_models.attend import causal_attention
 from analog_models.head import GoldenHead
-from analog_models.physics import causal_attention
 from analog_models.spec import load_preset
 from common.errors import CodeError
 

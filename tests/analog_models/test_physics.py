@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analog_models import physics
+from analog_models.attend import causal_attention
 from analog_models.spec import load_preset
 from common.errors import CodeError
 
@@ -109,8 +110,8 @@ specs = st.builds(
 def test_torch_equals_numpy_code_for_code(spec, seed):
     torch = pytest.importorskip("torch")
     q, k, v = codes(np.random.default_rng(seed), spec, spec.geometry.window)
-    expected = physics.causal_attention(spec, q, k, v)
-    got = physics.causal_attention(spec, *(torch.from_numpy(x) for x in (q, k, v)))
+    expected = causal_attention(spec, q, k, v)
+    got = causal_attention(spec, *(torch.from_numpy(x) for x in (q, k, v)))
     assert np.array_equal(got.numpy(), expected)
 
 
@@ -118,8 +119,8 @@ def test_torch_equals_numpy_at_full_size():
     torch = pytest.importorskip("torch")
     q, k, v = codes(np.random.default_rng(5), SPEC, 1024)
     k = np.clip(np.round(k / 3 + 2.4), 0, 7)  # keys near the zero, so that scores do not saturate
-    expected = physics.causal_attention(SPEC, q, k, v)
-    got = physics.causal_attention(SPEC, *(torch.from_numpy(x) for x in (q, k, v)))
+    expected = causal_attention(SPEC, q, k, v)
+    got = causal_attention(SPEC, *(torch.from_numpy(x) for x in (q, k, v)))
     assert np.array_equal(got.numpy(), expected)
     assert len(np.unique(expected)) > 20
 
@@ -128,18 +129,18 @@ def test_the_order_of_summation_does_not_matter():
     rng = np.random.default_rng(6)
     q, k, v = codes(rng, SPEC, 200)
     shuffle = rng.permutation(64)
-    straight = physics.causal_attention(SPEC, q, k, v)
-    shuffled = physics.causal_attention(SPEC, q[:, shuffle], k[:, shuffle], v[:, shuffle])
+    straight = causal_attention(SPEC, q, k, v)
+    shuffled = causal_attention(SPEC, q[:, shuffle], k[:, shuffle], v[:, shuffle])
     assert np.array_equal(shuffled, straight[:, shuffle])
 
 
 def test_shapes_that_do_not_fit_are_refused():
     q = np.zeros((3, 64))
     with pytest.raises(CodeError, match=r"need one shape \[..., T, 64\]"):
-        physics.causal_attention(SPEC, q, q, np.zeros((4, 64)))
+        causal_attention(SPEC, q, q, np.zeros((4, 64)))
     long = np.zeros((1025, 64))
     with pytest.raises(CodeError, match="sequence of 1025 tokens: allowed 1 to 1024"):
-        physics.causal_attention(SPEC, long, long, long)
+        causal_attention(SPEC, long, long, long)
 
 
 @pytest.mark.parametrize("bad", [-1, 8, 2.5, float("nan")])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analog_models.physics import causal_attention
+from analog_models.attend import causal_attention
 from analog_models.spec import overlaid
 from cosim.closure.stimulus import random_job as any_job
 from cosim.imperfections import KINDS, only, sweep

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from analog_models.physics import causal_attention
+from analog_models.attend import causal_attention
 from analog_models.spec import load_preset
 from ml.errors import CorpusError
 

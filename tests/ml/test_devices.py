@@ -11,7 +11,7 @@ import torch
 
 import analog_models
 import ml
-from analog_models.physics import causal_attention
+from analog_models.attend import causal_attention
 from analog_models.spec import HardwareSpec, overlaid
 from analog_models.variation import head_variations
 from common.errors import CodeError

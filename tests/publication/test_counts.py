@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from analog_models.attend import causal_attention
 from analog_models.head import GoldenHead
-from analog_models.physics import causal_attention
 from cosim.reference.batch import golden_batch
 from cosim.reference.golden_streams import GOLDEN
 from cosim.run.job import Job

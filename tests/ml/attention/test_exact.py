@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from analog_models.attend import causal_attention
 from analog_models.head import GoldenHead
-from analog_models.physics import causal_attention
 from analog_models.spec import overlaid
 from common.errors import SpecError
 from ml.attention.decode import WindowCache

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from analog_models.physics import causal_attention
+from analog_models.attend import causal_attention
 from common.errors import CodeError
 from ml.attention import fast as module
 from ml.attention.exact import exact_attention

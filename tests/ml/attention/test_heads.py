@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from analog_models.physics import causal_attention
+from analog_models.attend import causal_attention
 from ml.attention.heads import GainCellHeads
 
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from analog_models.physics import EXACT, causal_attention
+from analog_models.attend import causal_attention
+from analog_models.physics import EXACT
 from ml.attention.surrogate import CLIP_LEAK, SurrogateOps
 
 OPS = SurrogateOps()
