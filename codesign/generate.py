@@ -30,9 +30,9 @@ from analog_models.spec import HardwareSpec, overlaid
 from codesign.checks import Check, against_all_at_once, against_heads
 from codesign.closed_loop import ClosedLoop, Sampler, generate
 from codesign.damage import damage
+from codesign.growing_text import PROMPT_TOKENS, SOURCE, Text, prompted
 from codesign.heads import Feed, GoldenHeads, SimulatedHeads
 from codesign.screen import Screen
-from codesign.text import PROMPT_TOKENS, SOURCE, Text, prompted
 from common.arguments import number, utf_8
 from common.errors import run_command
 from common.files import write_json

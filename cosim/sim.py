@@ -24,10 +24,10 @@ from cosim.arguments import (
     add_simulator,
     command_parser,
 )
-from cosim.plots import plot_token
 from cosim.reference.golden_streams import Golden, load_golden
 from cosim.run.building import build
 from cosim.run.stream import Replay, Run, replay
+from cosim.token_plot import plot_token
 
 WAVE_TOKENS = 6
 

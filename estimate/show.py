@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from common.tables import table
-from estimate.report.text import quantity
+from estimate.report.wording import quantity
 from estimate.tables import (
     CONSISTENCY,
     DIGITAL,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from common.tables import table
 from estimate.published import gpu_title
 from estimate.report.table import View
-from estimate.report.text import EMPTY, Mark, count, percent, quantity, ratio, shown, tidy
+from estimate.report.wording import EMPTY, Mark, count, percent, quantity, ratio, shown, tidy
 
 __all__ = [
     "COMMAND",

@@ -12,7 +12,7 @@ from estimate.published import gpu_title
 from estimate.references import PUBLISHED
 from estimate.report.bars import new_figure
 from estimate.report.svg import DEEP, INK, Drawing, drawing
-from estimate.report.text import shown
+from estimate.report.wording import shown
 
 __all__ = ["comparison_drawings"]
 

@@ -6,7 +6,7 @@ from typing import Any
 from analog_models.spec import HardwareSpec
 from estimate.report.bars import new_figure, stacked_bars
 from estimate.report.svg import BRIGHT, INK, PAGE, Drawing, drawing
-from estimate.report.text import shown
+from estimate.report.wording import shown
 
 __all__ = ["head_drawings"]
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from analog_models.spec import HardwareSpec, overlaid
 from estimate.report.bars import new_figure, stacked_bars
 from estimate.report.svg import DEEP, INK, Drawing, drawing
-from estimate.report.text import cut, shown
+from estimate.report.wording import cut, shown
 
 __all__ = ["length_drawing", "model_drawings", "perplexity_drawing", "sensitivity_drawings"]
 

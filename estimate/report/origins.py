@@ -6,7 +6,7 @@ from typing import Any
 from analog_models.spec import HardwareSpec
 from estimate.report.sources import Source
 from estimate.report.table import View
-from estimate.report.text import EMPTY, short_hash
+from estimate.report.wording import EMPTY, short_hash
 
 __all__ = ["origin_tables", "seeds"]
 

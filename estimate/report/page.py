@@ -23,7 +23,7 @@ from estimate.report.tables_beside import (
     system_tables,
 )
 from estimate.report.tables_head import check_tables, cost_tables, specification_tables
-from estimate.report.text import Mark, count, percent, short_hash, shown
+from estimate.report.wording import Mark, count, percent, short_hash, shown
 
 __all__ = ["PACKAGES", "SECTIONS", "Report"]
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from estimate.published import CUT_OFF, ROUNDING, gpu_title
 from estimate.report.sources import Source
-from estimate.report.text import Mark, count, percent, shown
+from estimate.report.wording import Mark, count, percent, shown
 
 __all__ = ["KINDS", "Card", "cards", "mismatches", "verdict"]
 

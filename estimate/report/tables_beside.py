@@ -5,7 +5,7 @@ from typing import Any
 
 from estimate.report.sources import Source
 from estimate.report.table import View
-from estimate.report.text import EMPTY, Mark, count, ratio, tidy
+from estimate.report.wording import EMPTY, Mark, count, ratio, tidy
 from estimate.tables import (
     COMMAND,
     CONSISTENCY,

@@ -7,7 +7,7 @@ from analog_models.spec import HardwareSpec
 from estimate.measured import Measured
 from estimate.report.sources import Source
 from estimate.report.table import View
-from estimate.report.text import EMPTY, count, percent, shown, tidy
+from estimate.report.wording import EMPTY, count, percent, shown, tidy
 from estimate.tables import COMMAND, DIGITAL, HEADS, view
 
 __all__ = ["check_tables", "cost_tables", "specification_tables"]

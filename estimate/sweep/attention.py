@@ -16,7 +16,7 @@ from analog_models.physics import EXACT, ExactOps
 from analog_models.spec import HardwareSpec
 from analog_models.spec.designs import changed
 from estimate.errors import EstimateError
-from estimate.sweep.text import Text
+from estimate.sweep.signals import Text
 
 __all__ = ["attention_error", "hardware_output", "reference_output"]
 

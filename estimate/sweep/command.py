@@ -27,9 +27,8 @@ from estimate.circuits.calibration import calibrated
 from estimate.errors import EstimateError
 from estimate.head import BASES
 from estimate.measured import MEASURED, load_measured
-from estimate.report.text import quantity
+from estimate.report.wording import quantity
 from estimate.sweep.design import AXES, Axes, Design, default_axes, design_of
-from estimate.sweep.plots import plot
 from estimate.sweep.points import (
     OBJECTIVES,
     Costs,
@@ -40,7 +39,8 @@ from estimate.sweep.points import (
     write_csv,
 )
 from estimate.sweep.run import available_workers, error_key, find_errors, identity_of
-from estimate.sweep.text import GOLDEN, Text, read_text
+from estimate.sweep.signals import GOLDEN, Text, read_text
+from estimate.sweep.sweep_plot import plot
 
 __all__ = ["main"]
 

@@ -15,21 +15,22 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from analog_models import physics
-from analog_models.spec import HardwareSpec
+from analog_models import attend, physics
+from analog_models.spec import HardwareSpec, designs
 from common import processes
 from common.files import write_json
 from common.progress import ProgressLine
 from common.resume import Kept, kept_in
-from estimate.sweep import attention, design, text
+from estimate.sweep import attention, design, signals
 from estimate.sweep.attention import attention_error, reference_output
 from estimate.sweep.design import Design
-from estimate.sweep.text import Text
+from estimate.sweep.signals import Text
 
 __all__ = ["available_workers", "error_key", "find_errors", "identity_of"]
 
 BATCH = 8  # designs between two saves
-SOURCES = (physics, attention, design, text)  # what an error is computed with
+# What an error is computed with.
+SOURCES = (physics, attend, designs, attention, design, signals)
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # workers are side by side
 Errors = dict[str, float]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth import Cat, Signal, Value
 
-from hdl.formal.monitor import Monitor
+from hdl.formal.property_circuit import Monitor
 
 __all__ = ["BusWrites"]
 

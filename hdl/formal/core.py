@@ -6,7 +6,7 @@ from amaranth.lib import data
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
 from hdl.formal.head_monitor import ControlMonitor, head_property
-from hdl.formal.monitor import Monitor
+from hdl.formal.property_circuit import Monitor
 
 __all__ = ["HEADS", "PROPERTIES", "CoreMonitor"]
 

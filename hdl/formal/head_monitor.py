@@ -8,8 +8,8 @@ from amaranth import Mux, Signal, Value
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design
-from hdl.formal.monitor import Monitor
 from hdl.formal.property import Property
+from hdl.formal.property_circuit import Monitor
 from hdl.formal.specs import FEW_SLOTS
 
 __all__ = ["ControlMonitor", "HeadMonitor", "head_property"]

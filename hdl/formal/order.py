@@ -8,7 +8,7 @@ from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
 from hdl.formal.follow import FollowMonitor
 from hdl.formal.head_monitor import head_property
-from hdl.formal.monitor import Monitor
+from hdl.formal.property_circuit import Monitor
 
 __all__ = ["PROPERTIES"]
 

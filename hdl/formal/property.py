@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
-from hdl.formal.monitor import Monitor
+from hdl.formal.property_circuit import Monitor
 
 __all__ = ["Property"]
 

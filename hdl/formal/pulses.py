@@ -4,8 +4,8 @@ from amaranth import Cat, Const, Mux, Signal, signed
 
 from analog_models.spec import HardwareSpec
 from hdl.formal.design import Design, Patch
-from hdl.formal.monitor import Monitor
 from hdl.formal.property import Property
+from hdl.formal.property_circuit import Monitor
 from hdl.formal.specs import FEW_SLOTS
 
 __all__ = ["PROPERTIES"]

@@ -5,8 +5,8 @@ from amaranth import Cat, Const, Mux, Signal, Value
 from analog_models.spec import HardwareSpec
 from hdl.formal.bus_writes import BusWrites
 from hdl.formal.design import Design, Patch
-from hdl.formal.monitor import Monitor
 from hdl.formal.property import Property
+from hdl.formal.property_circuit import Monitor
 from hdl.formal.specs import FEW_SLOTS
 
 __all__ = ["PROPERTIES", "Setting"]

@@ -7,7 +7,7 @@ from hdl.formal.bus_writes import BusWrites
 from hdl.formal.core import CoreMonitor
 from hdl.formal.design import Design, Patch
 from hdl.formal.head_monitor import head_property
-from hdl.formal.monitor import Monitor
+from hdl.formal.property_circuit import Monitor
 from hdl.formal.registers import Setting, addresses
 
 __all__ = ["PROPERTIES"]

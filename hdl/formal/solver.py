@@ -12,7 +12,7 @@ from common.errors import ToolError
 from common.files import write_text
 from common.places import check_path
 from common.processes import run
-from hdl.formal.monitor import Monitor
+from hdl.formal.property_circuit import Monitor
 
 __all__ = ["Outcome", "circuit", "solve"]
 

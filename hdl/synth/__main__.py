@@ -17,10 +17,10 @@ from common.errors import ToolError, run_command
 from common.files import read_json, write_json
 from common.provenance import provenance
 from hdl.emit.verilog import TOP, VIEW, emit
-from hdl.synth.activity import TokenBench, random_duty, toggles_per_cycle
 from hdl.synth.cell_library import LIBRARIES, CellLibrary
 from hdl.synth.mapping import map_to_cells, write_cell_models
 from hdl.synth.power import CellPowers, cell_powers
+from hdl.synth.switching import TokenBench, random_duty, toggles_per_cycle
 from hdl.synth.timing import analyse_timing
 
 __all__ = ["synthesise"]

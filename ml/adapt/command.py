@@ -50,8 +50,8 @@ from ml.models.fold import save_folded
 from ml.models.low_rank import merge_low_rank
 from ml.models.network import mean_loss
 from ml.models.shipped import PACKAGES, RUN, find_base
+from ml.train.own_text import check_ids, encode, read
 from ml.train.parallel import Ranks, joined
-from ml.train.text import check_ids, encode, read
 
 
 def adaptation(

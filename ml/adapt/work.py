@@ -19,8 +19,8 @@ from ml.errors import SettingError
 from ml.evaluate.perplexity import texts_of
 from ml.models.network import Network, freeze
 from ml.train.loop import Settings
+from ml.train.own_text import Text
 from ml.train.parallel import ALONE, Ranks
-from ml.train.text import Text
 
 STAGES = ("init", "layerwise", "refit", "linear", "published", "matched", "cubic")
 TRAINED = ("layerwise", "linear", "cubic")

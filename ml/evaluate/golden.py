@@ -35,7 +35,7 @@ from ml.models.families import GainCellModel, heads_of
 from ml.models.folders import load_tokenizer
 from ml.models.shipped import PACKAGES, SHIPPED, find_model
 from ml.train import heldout, tokenizer
-from ml.train.text import check_ids, token_ids
+from ml.train.own_text import check_ids, token_ids
 
 FOLDER = Path("build/golden")
 PASSAGE_TOKENS = 128

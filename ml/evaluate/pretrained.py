@@ -24,7 +24,7 @@ from ml.models import smollm2
 from ml.models.convert import convert
 from ml.models.delta import load_delta, weights_sha256
 from ml.models.shipped import DELTAS, find_base
-from ml.train.text import check_ids, heldout_ids, ids_of
+from ml.train.own_text import check_ids, heldout_ids, ids_of
 
 TEXTS = 16
 

@@ -17,7 +17,7 @@ from ml.attention.heads import heads_of, use
 from ml.evaluate.perplexity import texts_of
 from ml.models.families import GainCellModel
 from ml.models.shipped import DELTAS, SHIPPED, SMOLLM2, find_model
-from ml.train.text import check_ids, heldout_ids
+from ml.train.own_text import check_ids, heldout_ids
 
 CONTEXT = 512  # tokens of a text, at most
 EXACT = "exact, float64"

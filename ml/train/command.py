@@ -22,7 +22,7 @@ from ml.models.network import Network, mean_loss
 from ml.models.shipped import PACKAGES, RUN, TEACHER, WEIGHTS, load_teacher
 from ml.train import corpus, tokenizer
 from ml.train.loop import Run, Settings, fit, sample_batch, write_log
-from ml.train.text import CORPUS, Text, encode, read
+from ml.train.own_text import CORPUS, Text, encode, read
 
 VALIDATION_TEXTS = 128
 SIZES: dict[str, Any] = {

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from codesign import generate
+from codesign.growing_text import PROMPT_TOKENS
 from codesign.heads import GoldenHeads
-from codesign.text import PROMPT_TOKENS
 from common.errors import ArtefactError
 from ml.errors import SettingError
 from ml.models.folders import load_tokenizer

@@ -12,7 +12,7 @@ from common.files import write_json
 from estimate.measured import load_measured
 from estimate.overview import Estimate
 from estimate.report.tables_beside import system_tables
-from estimate.report.text import EMPTY, quantity
+from estimate.report.wording import EMPTY, quantity
 from estimate.show import show
 
 

@@ -19,7 +19,7 @@ from ml.models import convert
 from ml.models.delta import load_delta, save_delta
 from ml.models.families import GainCellModel
 from ml.models.folders import load_base, load_converted, load_tokenizer
-from ml.train.text import PROBE, token_ids
+from ml.train.own_text import PROBE, token_ids
 from tests.fuzz.mutations import Short, damaged_folder, damaged_json, damaged_tensors
 from tests.fuzz.reading import Reader
 from tests.ml import tiny

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 from analog_models.spec import load_preset
 from analog_models.spec.golden_format import PASSAGE, WRAP
 from cosim.reference.golden_streams import Golden, load_golden
-from estimate.sweep.text import Text, read_text
+from estimate.sweep.signals import Text, read_text
 from tests.fuzz.mutations import damaged_folder, damaged_json, damaged_tensors
 from tests.fuzz.reading import Reader
 

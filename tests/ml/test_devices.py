@@ -19,7 +19,7 @@ from ml.adapt.initialise import Mapping, initialise
 from ml.adapt.student import new_student
 from ml.attention import decode
 from ml.attention import fast as fast_module
-from ml.attention.decode import WindowCache, attend_slots
+from ml.attention.decode import attend_slots, step
 from ml.attention.exact import exact_attention
 from ml.attention.fast import fast_attention
 from ml.attention.precision import doubles
@@ -35,7 +35,7 @@ MAKERS = {"arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint
 }
 IDS = {
     "ml/evaluate/golden.py",
-    "ml/train/text.py",
+    "ml/train/own_text.py",
 }  # token ids: on the default device, as models are
 
 
@@ -95,13 +95,11 @@ def test_the_default_device_of_torch_is_no_part_of_it(kind, tiny_spec, generator
     assert torch.equal(got, expected)
 
 
-def test_a_window_is_filled_where_the_codes_are(tiny_spec, generator):
-    codes = random_codes(tiny_spec, generator, 4, 2, TOKENS)
+def test_a_token_is_decoded_where_the_codes_are(tiny_spec, generator):
+    q, k, v = random_codes(tiny_spec, generator, 4, 2, TOKENS)
     with torch.device("meta"):
-        cache = WindowCache(tiny_spec)
-        parts = zip(*(x.split([40, 5], dim=-2) for x in codes), strict=True)
-        got = torch.cat([cache.update_and_attend(*part) for part in parts], dim=-2)
-    assert torch.equal(got, exact_attention(tiny_spec, *codes))
+        got = step(tiny_spec, q[..., -1:, :], k.byte(), v.byte())
+    assert torch.equal(got, exact_attention(tiny_spec, q, k, v)[..., -1:, :])
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from analog_models.spec.golden_format import PASSAGE
 from estimate.errors import EstimateError
 from estimate.sweep.attention import attention_error, hardware_output, reference_output
 from estimate.sweep.design import design_of, spec_of
-from estimate.sweep.text import GOLDEN, Text, read_text
+from estimate.sweep.signals import GOLDEN, Text, read_text
 
 SPEC = load_preset()
 

@@ -8,7 +8,7 @@ from common.files import read_json
 from estimate.sweep import run
 from estimate.sweep.design import design_of, spec_of
 from estimate.sweep.run import error_key, find_errors, identity_of
-from estimate.sweep.text import read_text
+from estimate.sweep.signals import read_text
 
 SPEC = load_preset()
 HERE = design_of(SPEC)

@@ -4,7 +4,7 @@ from amaranth import Signal
 from common.errors import ToolError
 from hdl.formal import solver
 from hdl.formal.design import Design
-from hdl.formal.monitor import Monitor
+from hdl.formal.property_circuit import Monitor
 from hdl.formal.solver import circuit, solve
 from hdl.formal.specs import FEW_SLOTS
 

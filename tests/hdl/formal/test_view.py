@@ -6,7 +6,7 @@ from analog_models.spec import load_preset
 from common.errors import ToolError
 from hdl.emit.verilog import CORE, TOP, VIEW, emit, emit_core
 from hdl.formal.view import prove_view
-from hdl.synth.activity import TokenBench
+from hdl.synth.switching import TokenBench
 from tests.hdl.clocked import small_spec
 
 

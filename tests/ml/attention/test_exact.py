@@ -7,7 +7,7 @@ from analog_models.attend import causal_attention
 from analog_models.head import GoldenHead
 from analog_models.spec import overlaid
 from common.errors import SpecError
-from ml.attention.decode import WindowCache
+from ml.attention.decode import step
 from ml.attention.exact import exact_attention
 from ml.attention.fast import fast_attention
 from tests.ml.codes import random_codes
@@ -30,7 +30,7 @@ def test_codes_are_those_of_the_golden_head_as_the_window_wraps(any_spec, genera
 
 @pytest.mark.parametrize(
     "attention",
-    [exact_attention, fast_attention, lambda spec, *x: WindowCache(spec).update_and_attend(*x)],
+    [exact_attention, fast_attention, lambda spec, q, k, v: step(spec, q[..., -1:, :], k, v)],
     ids=["exact", "fast", "decode"],
 )
 def test_imperfect_hardware_is_refused(tiny_spec, generator, attention):

@@ -14,7 +14,7 @@ from ml.evaluate.perplexity import perplexity, texts_of
 from ml.evaluate.table import SMOLLM2, Report
 from ml.models import convert, heads_of
 from ml.models.delta import save_delta
-from ml.train.text import END_OF_TEXT
+from ml.train.own_text import END_OF_TEXT
 from tests.ml import tiny as tiny_models
 
 

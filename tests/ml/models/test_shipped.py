@@ -33,7 +33,7 @@ from ml.models.shipped import (
     load_teacher,
 )
 from ml.train import heldout, tokenizer
-from ml.train.text import token_ids
+from ml.train.own_text import token_ids
 from tests.ml import tiny
 
 TEXTS = 10

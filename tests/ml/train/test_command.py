@@ -11,7 +11,7 @@ from ml.models.shipped import RUN, WEIGHTS, find_base
 from ml.train import command, heldout, tokenizer
 from ml.train.command import export, new_model, own_tokenizer, train
 from ml.train.loop import Settings
-from ml.train.text import Text, ids_of
+from ml.train.own_text import Text, ids_of
 from tests.ml.families import SMALL
 
 SETTINGS = Settings(steps=2, batch=3, muon_rate=1e-2, validate_every=1, save_every=1)

@@ -2,7 +2,7 @@ import pytest
 
 from common.errors import ToolError
 from hdl.emit.verilog import TOP, emit
-from hdl.synth import activity
+from hdl.synth import switching
 from tests.hdl.clocked import small_spec
 
 VCD = """
@@ -39,17 +39,17 @@ def test_toggles_are_counted_between_known_levels(tmp_path):
     path = tmp_path / "x.vcd"
     path.write_text(VCD.lstrip())
     expected = {"clk": 1.5, "control/cell_1/Y": 0.5, "control/cell_1/CLK": 1.5}
-    assert activity.toggles_per_cycle(path, 2) == expected
+    assert switching.toggles_per_cycle(path, 2) == expected
 
 
 def test_random_tokens_run_without_a_gap(tmp_path):
     spec = small_spec()
     contract = emit(spec, tmp_path)
-    bench = activity.TokenBench.compiled([tmp_path / f"{TOP}.v"], contract, tmp_path)
+    bench = switching.TokenBench.compiled([tmp_path / f"{TOP}.v"], contract, tmp_path)
     results, measured = bench.run(record=True)
     assert measured.cycles_per_token == contract["schedules"]["leroux2025"]["period_cycles"]
     assert len(set(results)) > 3 and "x" not in "".join(results)
-    toggles = activity.toggles_per_cycle(tmp_path / "activity.vcd", measured.cycles)
+    toggles = switching.toggles_per_cycle(tmp_path / "activity.vcd", measured.cycles)
     assert toggles["clk"] == pytest.approx(2, abs=0.01)
     number = contract["schedules"]["pipelined"]["number"]
     silent, measured = bench.run(number, quiet=True)
@@ -58,6 +58,6 @@ def test_random_tokens_run_without_a_gap(tmp_path):
 
 
 def test_a_missing_simulator_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(activity.shutil, "which", lambda name: None)
+    monkeypatch.setattr(switching.shutil, "which", lambda name: None)
     with pytest.raises(ToolError, match="iverilog is not on PATH: `make synth` installs it"):
-        activity.TokenBench.compiled([], {}, tmp_path)
+        switching.TokenBench.compiled([], {}, tmp_path)

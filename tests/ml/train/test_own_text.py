@@ -9,9 +9,9 @@ from ml.checkpoint import load_tensors, save_tensors
 from ml.errors import CorpusError
 from ml.models.folders import load_tokenizer
 from ml.models.shipped import ADAPTED
-from ml.train import text as text_module
+from ml.train import own_text as text_module
 from ml.train import tokenizer
-from ml.train.text import check_ids, encode, heldout_ids, read
+from ml.train.own_text import check_ids, encode, heldout_ids, read
 from tests.ml.tiny import tiny_tokenizer
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from estimate.report.text import percent, shown, tidy
+from estimate.report.wording import percent, shown, tidy
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from analog_models.spec import load_preset
 from analog_models.spec.golden_format import PASSAGE
 from common.errors import ArtefactError
 from estimate.errors import EstimateError
-from estimate.sweep.text import GOLDEN, read_text
+from estimate.sweep.signals import GOLDEN, read_text
 
 
 def test_signals_are_within_the_intervals_of_their_codes():

@@ -15,7 +15,7 @@ from common.resume import Kept, kept_in
 from ml.errors import SettingError
 from ml.models.families import GainCellModel
 from ml.train import heldout, tokenizer
-from ml.train.text import check_ids, token_ids
+from ml.train.own_text import check_ids, token_ids
 
 __all__ = ["PROMPT_TOKENS", "SOURCE", "Text", "prompted"]
 
