@@ -26,17 +26,7 @@ from common.strict_json import parse_json
 
 __all__ = [
     "DEFAULT_PRESET",
-    "Cell",
-    "Clock",
-    "Converter",
-    "Geometry",
-    "Grid",
     "HardwareSpec",
-    "Imperfections",
-    "Leakage",
-    "Levels",
-    "Schedule",
-    "Timing",
     "find_spec",
     "load_preset",
     "load_spec",

@@ -1,4 +1,4 @@
-"""The golden head for many tokens at once: what `check.golden_traces` gives, without its loop.
+"""The golden head for many tokens at once: what `comparison.golden_traces` gives, without its loop.
 
 The window of each token is gathered from the codes of the job, so that one batched product serves
 all tokens: for small heads a hundred times faster. Memory grows with tokens * window * head_dim.

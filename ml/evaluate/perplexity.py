@@ -12,6 +12,8 @@ from transformers import PreTrainedModel
 from ml.errors import ModelError, SettingError
 from ml.models.network import Network, mean_loss
 
+TOKENS = 4096  # of a batch. Noise is drawn batch by batch: figures with noise depend on it
+
 
 def texts_of(tokens: Tensor, context: int, limit: int | None = None) -> Tensor:
     """Cut `tokens` [N] into texts [n, context + 1] that share only their border token.
@@ -56,4 +58,4 @@ def perplexity(
     texts: [n, T + 1]. `tell` hears how many are done. Raises ModelError where a value is not
     finite, and names the layer.
     """
-    return perplexity_of(mean_loss(Network(model, torch.float32), texts, tell=tell))
+    return perplexity_of(mean_loss(Network(model, torch.float32), texts, tell=tell, tokens=TOKENS))

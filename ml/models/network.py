@@ -109,14 +109,15 @@ def mean_loss(
     texts: Tensor,
     ranks: Ranks = ALONE,
     tell: Callable[[int], None] = lambda _: None,
+    tokens: int = TOKENS,
 ) -> float:
     """Mean next-token loss (nats) over `texts` [n, T + 1], shared among the ranks.
 
-    `tell` hears after each batch how many texts are done. Raises ModelError for a loss that is not
-    finite, with the name of the module where that began.
+    `tell` hears after each batch how many texts are done; tokens: of a batch. Raises ModelError
+    for a loss that is not finite, with the name of the module where that began.
     """
     total, done = torch.zeros(2, dtype=torch.float64, device="cpu"), 0
-    for batch in ranks.share(texts).split(max(1, TOKENS // (texts.shape[1] - 1))):
+    for batch in ranks.share(texts).split(max(1, tokens // (texts.shape[1] - 1))):
         if len(batch) == 0:  # more ranks than texts
             continue
         loss = _summed_loss(network, batch)
