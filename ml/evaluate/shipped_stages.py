@@ -10,16 +10,16 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from analog_models.spec import HardwareSpec
-from common.errors import ArtefactError
 from ml.adapt.stage_files import StageFolder, load_stage, origin_of
 from ml.adapt.student import load_adapted as load_adapted_tensors
 from ml.adapt.work import CONTROL, TRAINED
 from ml.attention.backend import DEFAULT
 from ml.attention.heads import use
 from ml.evaluate.mixed import stage_model
+from ml.evaluate.subject import check_hardware
 from ml.models.convert import convert
 from ml.models.delta import weights_sha256
-from ml.models.families import GainCellModel, attention_modules, set_hardware
+from ml.models.families import attention_modules, set_hardware
 from ml.models.network import Network
 from ml.models.shipped import load_adapted, load_teacher
 
@@ -93,7 +93,9 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
         return copy.deepcopy(soft).double()
 
     def final() -> PreTrainedModel:
-        return _of_spec(load_adapted(folder=adapted), spec, adapted)
+        model = load_adapted(folder=adapted)
+        check_hardware(model, spec, adapted)
+        return model
 
     def naive() -> PreTrainedModel:
         return convert(soft, spec, mixing=False).double()
@@ -115,12 +117,3 @@ def stages(teacher: Path, adapted: Path, folder: Path, spec: HardwareSpec) -> It
     yield Stage("cubic, attention zero", "cubic, attention zero", every, ablated(final))
     yield Stage("teacher, as long as linear", as_linear, two, *control(as_linear))
     yield Stage("teacher, as long as cubic", as_cubic, every, *control(as_cubic))
-
-
-def _of_spec(model: GainCellModel, spec: HardwareSpec, folder: Path) -> GainCellModel:
-    if model.config.codes_hash != spec.codes_hash:
-        raise ArtefactError(
-            f"{folder}: adapted to a specification of codes {model.config.codes_hash}, "
-            f"but {spec.name} has {spec.codes_hash}"
-        )
-    return model

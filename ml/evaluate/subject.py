@@ -92,16 +92,22 @@ def find_subject(name: str, hardware: str | None = None) -> Subject:
     found = find_model(name)
     model = evaluated(found.model)
     if hardware is not None:
-        spec, own = find_spec(hardware), model.config.codes_hash
-        if spec.codes_hash != own:
-            raise ArtefactError(
-                f"{name}: adapted to a specification of codes {own}, but {spec.name} has "
-                f"{spec.codes_hash}"
-            )
+        spec = find_spec(hardware)
+        check_hardware(model, spec, name)
         model.config.spec = spec
         for heads in heads_of(model):
             heads.spec = spec
     return Subject(name, model, found.tokenizer)
+
+
+def check_hardware(model: GainCellModel, spec: HardwareSpec, name: str | Path) -> None:
+    """Raise ArtefactError unless the model `name` was adapted to the codes of `spec`."""
+    own = model.config.codes_hash
+    if spec.codes_hash != own:
+        raise ArtefactError(
+            f"{name}: adapted to a specification of codes {own}, but {spec.name} has "
+            f"{spec.codes_hash}"
+        )
 
 
 def evaluated(model: GainCellModel) -> GainCellModel:
